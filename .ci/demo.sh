@@ -1,0 +1,18 @@
+#!/bin/sh
+# init, run and demo in one go: make demo calls it with the bin folder, the demo folder and the first port.
+set -eu
+BIN=$1 DIR=$2 PORT=$3
+mkdir -p "$(dirname "$DIR")"
+if [ ! -e "$DIR/gateway.toml" ]; then
+    "$BIN/gateway" init "$DIR" --demo --base-port "$PORT"
+fi
+"$BIN/gateway" --conf "$DIR" check
+"$BIN/gateway" --conf "$DIR" run --log-level warning &
+DAEMON=$!
+trap 'kill -TERM "$DAEMON" 2>/dev/null || true; wait "$DAEMON" 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
+if [ -n "${ONCE:-}" ]; then
+    "$BIN/gateway" --conf "$DIR" demo
+else
+    "$BIN/gateway" --conf "$DIR" demo --stay
+fi

@@ -1,0 +1,133 @@
+"""The command line. Each group of commands is a module of its own, imported only when one of its commands is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway import i18n
+from gateway.i18n import _
+
+COMMANDS = {
+    "init": "conf",
+    "check": "conf",
+    "plugins": "conf",
+    "run": "daemon",
+    "demo": "daemon",
+    "explain": "explaining",
+    "incidents": "register",
+    "incident": "register",
+    "messages": "register",
+    "message": "register",
+    "deliveries": "register",
+    "channels": "register",
+    "audit": "audit",
+    "unseal": "audit",
+}
+
+
+class Translated(click.Command):
+    """A command whose help is in the operator's language."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        _translate(self)
+        return super().get_help(ctx)
+
+    def get_short_help_str(self, limit: int = 60) -> str:
+        _translate(self)
+        return (self.help or "").split("\n")[0]
+
+
+class TranslatedGroup(click.Group):
+    """The same for a group; its commands are translated too."""
+
+    command_class = Translated
+
+    def get_help(self, ctx: click.Context) -> str:
+        _translate(self)
+        return super().get_help(ctx)
+
+    def get_short_help_str(self, limit: int = 60) -> str:
+        _translate(self)
+        return (self.help or "").split("\n")[0]
+
+
+class Lazy(TranslatedGroup):
+    """The top: knows the names of all commands, imports only the one that runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"gateway.cli.{COMMANDS[name]}")
+        command: click.Command = getattr(module, name)
+        return command
+
+
+def _translate(command: click.Command) -> None:
+    if command.help and not getattr(command, "translated", False):
+        command.help = _(command.help)
+        for param in command.params:
+            if isinstance(param, click.Option) and param.help:
+                param.help = _(param.help)
+        command.translated = True  # type: ignore[attr-defined]
+
+
+def language(conf: Path) -> str:
+    """$GATEWAY_LANG, else what conf/gateway.toml says, else Chinese."""
+    if asked := os.environ.get("GATEWAY_LANG"):
+        return "en" if asked.lower().startswith("en") else "zh"
+    try:
+        lang = tomllib.loads((conf / "gateway.toml").read_text("utf-8")).get("gateway", {}).get("lang", "zh")
+    except (OSError, ValueError):
+        return "zh"
+    return "en" if lang == "en" else "zh"
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--conf", type=click.Path(path_type=Path), envvar="GATEWAY_CONF", default=Path("conf"), show_default=True,
+              is_eager=True, help="The folder with the configuration.")  # fmt: skip
+@click.version_option(package_name="jibao-gateway", prog_name="gateway")
+@click.pass_context
+def cli(ctx: click.Context, conf: Path) -> None:
+    """Urgent-report gateway: takes urgent reports, reads them and passes them upward in time.
+
+    \b
+    Examples:
+      gateway init /etc/jibao --demo
+      gateway --conf /etc/jibao check
+      gateway --conf /etc/jibao run
+      gateway --conf /etc/jibao explain report.txt
+    """
+    ctx.obj = conf
+    i18n.use(language(conf))
+
+
+def main() -> None:
+    """The entry point of the command ``gateway``."""
+    i18n.use(language(_conf_of(sys.argv)))
+    cli(prog_name="gateway")
+
+
+def _conf_of(argv: list[str]) -> Path:
+    """The configuration's folder before Click has parsed anything, for the language of ``--help``."""
+    for position, word in enumerate(argv):
+        if word == "--conf" and position + 1 < len(argv):
+            return Path(argv[position + 1])
+        if word.startswith("--conf="):
+            return Path(word.removeprefix("--conf="))
+    return Path(os.environ.get("GATEWAY_CONF", "conf"))
+
+
+def fail(text: str, code: int = 1) -> Any:
+    """Say what is wrong on stderr and end with ``code`` (1 = found wrong, 2 = bad usage)."""
+    click.echo(text, err=True)
+    raise SystemExit(code)

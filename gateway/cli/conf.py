@@ -1,0 +1,102 @@
+"""``init``, ``check``, ``plugins``: before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.cli import Translated, fail
+from gateway.cli.show import as_json, table
+from gateway.i18n import _
+
+
+@click.command(cls=Translated)
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--demo", is_flag=True, help="Ready to run on loopback, with a made-up city.")
+@click.option("--base-port", type=click.IntRange(1024, 65530), default=26000, show_default=True, help="First port of the demo.")
+@click.option("--state", type=click.Path(path_type=Path), help="Where the store and the audit log live; default DIRECTORY/state.")
+def init(directory: Path, demo: bool, base_port: int, state: Path | None) -> None:
+    """Write a complete, commented configuration and fresh keys.
+
+    \b
+    Examples:
+      gateway init /etc/jibao
+      gateway init ./demo --demo --base-port 26000
+    """
+    from gateway import init as making
+
+    try:
+        making.write(directory, demo=demo, base_port=base_port, state=state)
+    except making.InitError as error:
+        fail(str(error))
+    click.echo(_("configuration written to {directory}; keys in {secrets} (keep a copy of store-key in a safe place)").format(
+        directory=directory, secrets=directory / "secrets"))  # fmt: skip
+    click.echo(_("next: gateway --conf {directory} check").format(directory=directory))
+
+
+@click.command(cls=Translated)
+@click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def check(conf: Path, as_json_: bool) -> None:
+    """Validate all of the configuration and every plugin; name every fault with file and line.
+
+    \b
+    Examples:
+      gateway --conf /etc/jibao check
+    """
+    from gateway.host import Host
+    from gateway import settings
+
+    try:
+        config = settings.check(conf, Host.load(conf))
+    except settings.ConfError as error:
+        if as_json_:
+            as_json([{"file": f.file, "line": f.line, "key": f.key, "fault": f.text} for f in error.faults])
+        else:
+            for fault in error.faults:
+                click.echo(str(fault))
+        fail(_("{count} faults in {conf}").format(count=len(error.faults), conf=conf))
+    for warning in config.warnings:
+        click.echo(str(warning), err=True)
+    if as_json_:
+        as_json({"ok": True, "digest": config.digest, "warnings": [str(w) for w in config.warnings]})
+        return
+    click.echo(
+        _("{conf} is in order: {channels} channels, {transports} transports, {items} catalogue items, {offices} offices").format(
+            conf=conf,
+            channels=len(config.channels),
+            transports=len(config.transports),
+            items=len(config.catalogue.items),
+            offices=len(config.directory.offices),
+        )
+    )
+
+
+@click.command(cls=Translated)
+@click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def plugins(conf: Path, as_json_: bool) -> None:
+    """What is loaded, from where, with which hooks.
+
+    \b
+    Examples:
+      gateway plugins
+      gateway plugins --json
+    """
+    from gateway.host import Host
+
+    host = Host.load(conf if conf.is_dir() else None)
+    shown = [
+        {"name": p.name, "source": p.source, "hooks": list(p.hooks), "kinds": {h: list(k) for h, k in p.kinds.items()}}
+        for p in host.plugins()
+    ]
+    if as_json_:
+        as_json(shown)
+    else:
+        rows = [[p["name"], "、".join(p["hooks"]), "、".join(k for ks in p["kinds"].values() for k in ks), p["source"]] for p in shown]
+        table([_("plugin"), _("hooks"), _("kinds"), _("from")], rows)
+    for fault in host.faults:
+        click.echo(str(fault), err=True)
+    if host.faults:
+        raise SystemExit(1)

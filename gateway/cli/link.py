@@ -1,0 +1,64 @@
+"""How a command reaches the store: through the daemon's socket, or with the lock in hand where no daemon runs."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli import fail
+from gateway.control import ask
+from gateway.i18n import _
+from gateway.operations import Live, OperationError, perform_now
+from gateway.settings import Config
+
+
+def load(conf: Path) -> Config:
+    """The configuration of ``conf``; its faults end the command."""
+    from gateway.host import Host
+    from gateway.settings import ConfError
+    from gateway.settings import load as load_conf
+
+    try:
+        return load_conf(conf, Host.load(conf))
+    except ConfError as error:
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+        return fail(_("{count} faults in {conf}").format(count=len(error.faults), conf=conf))
+
+
+def do(conf: Path, name: str, **args: Any) -> Any:
+    """Carry out an operation: in the daemon if one runs, else here."""
+    config = load(conf)
+    try:
+        return ask(config.state / "control.sock", name, args)
+    except ConnectionError:
+        return _without_daemon(config, name, args)
+    except OperationError as error:
+        return fail(str(error))
+
+
+def _without_daemon(config: Config, name: str, args: dict[str, Any]) -> Any:
+    from gateway.secrets import SecretError, Secrets
+    from gateway.service import AlreadyRunning, lock, utc_now
+    from gateway.store import Store, StoreKeys
+
+    try:
+        held = lock(config.state)
+    except AlreadyRunning as error:
+        return fail(_("{error}; it does not answer on its control socket").format(error=error))
+    try:
+        keys = StoreKeys.load(Secrets(config.secrets).path("store-key"))
+        store = Store.open(config.store_url, keys, clock=utc_now)
+    except (SecretError, OSError) as error:
+        held.close()
+        return fail(str(error))
+    try:
+        return perform_now(Live(config=config, store=store, running=False), name, args, getpass.getuser())
+    except OperationError as error:
+        return fail(str(error))
+    finally:
+        store.close()
+        held.close()

@@ -1,0 +1,263 @@
+"""The closed vocabulary of the journal and the audit log: every event, its data fields, and how a person reads it.
+
+An event or field that is not here is refused. What may stand in a field follows from its kind; ``withheld`` fields are
+kept in the journal and never written to the audit log, which holds no text, no figures of casualties and no whole
+telephone number. Published in docs/audit.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from gateway.core.model import Event
+
+FieldKind = Literal["id", "name", "names", "phone", "time", "count", "word", "why", "flag", "withheld"]
+
+KINDS: Mapping[FieldKind, str] = {
+    "id": "an id or reference, up to 200 characters without spaces",
+    "name": "an office, person, unit, plugin or configured name, up to 120 characters",
+    "names": "a list of names",
+    "phone": "a telephone number or mail address; the middle of a number is masked",
+    "time": "an instant, ISO 8601 with offset",
+    "count": "a whole number, never of casualties",
+    "word": "a word of a closed set, up to 64 characters without line ends",
+    "why": "a short remark, up to 300 characters, telephone numbers masked",
+    "flag": "true or false",
+    "withheld": "kept in the journal, left out of the audit log",
+}
+
+
+class NotInVocabulary(ValueError):
+    """An event or a field that the vocabulary does not know, or a value that its field may not hold."""
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """One event: its fields beside ``COMMON``, and its phrase in English and Chinese."""
+
+    name: str
+    fields: Mapping[str, FieldKind]
+    en: str
+    zh: str
+
+
+COMMON: Mapping[str, FieldKind] = {
+    "via": "name",
+    "channel": "word",
+    "why": "why",
+    "late": "flag",
+    "verified": "flag",
+    "rules": "id",
+    "number": "id",
+    "unit": "name",
+    "demo": "flag",
+}
+"""Fields that any event may carry."""
+
+
+def _kind(name: str, en: str, zh: str, /, **fields: FieldKind) -> tuple[str, Kind]:
+    # "from" is a field's name and a word of Python.
+    return name, Kind(name, {key.rstrip("_"): kind for key, kind in fields.items()}, en, zh)
+
+
+EVENTS: Mapping[str, Kind] = dict(
+    (
+        # the daemon
+        _kind("started", "gateway {version} started", "网关 {version} 已启动", version="word", node="name", conf="id",
+              schema="word", plugins="names"),
+        _kind("stopped", "gateway stopped: {why}", "网关已停止:{why}", node="name"),
+        _kind("reloaded", "configuration read again", "配置已重新载入", conf="id", changed="names"),
+        _kind("reload_refused", "new configuration refused: {faults} faults", "新配置未采用:{faults} 处错误", faults="count"),
+        _kind("channel_up", "channel {via} is up", "渠道 {via} 已连通"),
+        _kind("channel_down", "channel {via} is down: {why}", "渠道 {via} 中断:{why}"),
+        _kind("commanded", "{by} gave the command {command}", "{by} 执行命令 {command}", command="word", target="id"),
+        _kind("opened", "{by} opened the original", "{by} 查看原文", how="word"),
+        _kind("alarm", "ALARM: {why}", "告警:{why}", name="name", plugin="name", transport="name", destination="name",
+              office="name", what="word", limit="count", peer="name", detail="why", count="count"),
+        _kind("canary_failed", "the test message over {via} did not come back", "经 {via} 的自检信息未返回", minutes="count"),
+        # in
+        _kind("accepted", "message accepted from {sender} over {via}", "收到 {sender} 经 {via} 来的信息", sender="phone",
+              recipient="phone", size="count", carrier_id="withheld", duplicate_of="id", part="count", parts="count",
+              received_at="time"),
+        _kind("part_accepted", "part {part} of {parts} accepted over {via}", "收到 {via} 长信息第 {part}/{parts} 条",
+              sender="phone", part="count", parts="count", size="count", duplicate_of="id"),
+        _kind("partial_released", "{have} of {parts} parts released for reading", "长信息仅到 {have}/{parts} 条,先行处理",
+              have="count", parts="count", completes="id"),
+        _kind("receipt", "carrier's receipt {state} for {destination}", "{destination} 的回执:{state}", ref="id",
+              state="word", destination="name", transport="name", detail="why", parked="flag"),
+        _kind("duplicate", "the same as {of}", "与 {of} 重复", of="id", how="word", sender="phone"),
+        _kind("ignored", "ignored: {noise}", "不作处理:{noise}", noise="word", sender="phone"),
+        _kind("quarantined", "marked {marking}: sealed for the confidential bureau", "带密级标志({marking}),已封存转机要局",
+              marking="word", where="word", to="name", sender="phone"),
+        _kind("needs_person", "needs a person: {why}", "需人工处理:{why}", what="names", pages="count"),
+        _kind("released", "released by {by}", "{by} 放行", how="word"),
+        # the register
+        _kind("registered", "incident {number} opened: {items}", "登记为〔{number}〕:{items}", items="names", kinds="names",
+              review="names", missing="names", sensitive="flag", kind="word", title="withheld", state="word",
+              occurred="withheld", matched="withheld", reporter="withheld"),
+        _kind("attached", "further report {kind} to incident {number}", "{kind}并入〔{number}〕", kind="word", items="names",
+              certain="flag", proposed="names", missing="names", revision="count", how="word"),
+        _kind("merged", "incident merged into {into}", "并入〔{into}〕", into="id", from_="id"),
+        _kind("split", "incident split off from {from}", "自〔{from}〕拆出", from_="id", into="id"),
+        _kind("below_threshold", "below the threshold of the catalogue", "未达报送标准", missing="names", review="names",
+              items="names", kind="word", title="withheld", kinds="names"),
+        _kind("drill", "marked as a drill", "演练信息", items="names", kind="word", title="withheld", kinds="names"),
+        _kind("revised", "{field} revised", "更正:{field}", field="word", from_="withheld", to="withheld"),
+        _kind("judged", "judged {kind} by {by}", "{by} 认定为{kind}", kind="word", wording="withheld", clock="word",
+              responsible="names"),
+        _kind("breach", "breach: {what}", "违规:{what}", what="word", responsible="names"),
+        _kind("asked", "{of} asked for {what}", "向{of}追问:{what}", of="name", what="names", how="word"),
+        _kind("answered", "{of} answered", "{of}已答复", of="name", what="names"),
+        _kind("approved", "approved by {by}", "{by} 审签", level="word", wording="withheld", chain="word"),
+        _kind("instructed", "instruction by {by}", "{by} 批示", wording="withheld", to="names", due="time"),
+        _kind("supervision_due", "supervision due", "督办到期", due="time", office="name", instruction="id"),
+        _kind("supervision_done", "supervision done", "督办办结", office="name", instruction="id"),
+        _kind("closed", "closed by {by}", "{by} 结案", state="word"),
+        _kind("reopened", "reopened by {by}", "{by} 重新立案", state="word"),
+        # out
+        _kind("routed", "to {destinations}", "发往:{destinations}", destinations="names", because="names",
+              working_hours="flag", duties="names"),
+        _kind("delivered", "delivered to {destination} by {transport}", "已送达{destination}({transport})",
+              destination="name", transport="name", address="phone", attempt="count", duty="word", refs="names",
+              delivered_at="time", notice="flag"),
+        _kind("delivery_failed", "not delivered to {destination}: {why}", "未送达{destination}:{why}", destination="name",
+              transport="name", address="phone", attempt="count", next_try_at="time", final="flag", fallback="name",
+              duty="word"),
+        _kind("queued_stopped", "queued deliveries to {destination} stopped", "停发待发往{destination}的信息",
+              destination="name", count="count", deliveries="names"),
+        _kind("delivery_retried", "{by} had it sent again to {destination}", "{by} 重发至{destination}", destination="name"),
+        _kind("delivery_held", "{by} held the delivery to {destination}", "{by} 暂停发往{destination}", destination="name"),
+        _kind("acknowledged", "{destination}: acknowledged by {by}", "{destination}:{by} 签收", destination="name",
+              how="word", deliveries="names", office="name", at="time"),
+        _kind("notified", "{by} told {person} of {office}", "{by} 已告知{office}{person}", office="name", person="name",
+              how="word"),
+        _kind("escalated", "{destination}: escalated to {to}", "{destination}:升级至{to}", destination="name", to="name",
+              step="word", minutes="count", transport="name", person="name", office="name"),
+        _kind("handed_over", "handed over from {from} to {to}", "{from} 移交 {to}", from_="name", to="name",
+              destination="name"),
+        # clocks
+        _kind("clock_started", "clock {clock} runs until {due}", "时限 {clock} 起算,截止 {due}", clock="word", due="time",
+              started_at="time", estimated="flag", responsible="names"),
+        _kind("clock_moved", "clock {clock} moved from {from} to {to}", "时限 {clock} 由 {from} 改为 {to}", clock="word",
+              from_="time", to="time", because="why", due="time"),
+        _kind("clock_stopped", "clock {clock} stopped", "时限 {clock} 已履行", clock="word", due="time", stopped_at="time"),
+        _kind("clock_waived", "clock {clock} waived by {by}", "{by} 免除时限 {clock}", clock="word", due="time"),
+        _kind("clock_due", "clock {clock} is due at {due}", "时限 {clock} 将于 {due} 到期", clock="word", due="time",
+              minutes="count"),
+        _kind("clock_passed", "clock {clock} passed: {judgement} ({responsible})",
+              "时限 {clock} 已过:{judgement}({responsible})", clock="word", due="time", judgement="word",
+              responsible="names"),
+        # the record itself
+        _kind("sealed_up", "checkpoint of the record", "审计记录签章点", upto="count", head="id", key="id", signature="id"),
+    )
+)  # fmt: skip
+"""Every event by name."""
+
+_MOBILE = re.compile(r"(?<![0-9A-Za-z])(?:\+?0{0,2}86[ -]?)?(1[3-9]\d)[ -]?\d{4}[ -]?(\d{4})(?![0-9A-Za-z])")
+_LANDLINE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86[ -]?)?(0?\d{2,3})-?\d{3,4}(\d{4})(?![0-9A-Za-z-])")
+_LONG_ENOUGH = 7
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+def mask(number: str) -> str:
+    """A sender's number for the record: 138****0001. Short service numbers and mail addresses stay."""
+    digits = sum(char.isdigit() for char in number)
+    if "@" in number or digits < _LONG_ENOUGH:
+        return number
+    masked = mask_in(number)
+    if masked != number:
+        return masked
+    kept = 3 if digits > 9 else 2
+    return f"{number[:kept]}****{number[-kept - 1 :]}"
+
+
+def mask_in(text: str) -> str:
+    """``text`` with the telephone numbers in it masked."""
+    return _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
+
+
+def check(event: Event) -> Event:
+    """The event as it may be kept: fields known, values of their kinds, numbers masked. Raises ``NotInVocabulary``."""
+    kind = EVENTS.get(event.event)
+    if kind is None:
+        raise NotInVocabulary(f"no event {event.event!r} in the vocabulary")
+    if event.at.tzinfo is None:
+        raise NotInVocabulary(f"{event.event}: its instant has no offset")
+    data = {}
+    for name, value in event.data.items():
+        field = kind.fields.get(name) or COMMON.get(name)
+        if field is None:
+            raise NotInVocabulary(f"{event.event}: no field {name!r} in the vocabulary")
+        if value is not None:
+            data[name] = _value(event.event, name, field, value)
+    by = None if event.by is None else mask_in(_text(event.by, 120))
+    ids = {name: _id(event, name) for name in ("incident", "message", "delivery")}
+    return msgspec.structs.replace(event, data=data, by=by, **ids)
+
+
+def public(event: Event) -> dict[str, Any]:
+    """The event's data as it may stand in the audit log: without what is withheld or no longer in the vocabulary."""
+    kind = EVENTS.get(event.event)
+    known = {**COMMON, **(kind.fields if kind is not None else {})}
+    return {name: value for name, value in event.data.items() if known.get(name, "withheld") != "withheld"}
+
+
+def markdown() -> str:
+    """The vocabulary as the tables of docs/audit.md."""
+    lines = ["| kind of field | holds |", "|---|---|", *(f"| {name} | {what} |" for name, what in KINDS.items())]
+    lines += ["", "Any event may carry: " + ", ".join(f"`{name}` ({kind})" for name, kind in COMMON.items()) + "."]
+    lines += ["", "| event | fields | English | 中文 |", "|---|---|---|---|"]
+    for kind in EVENTS.values():
+        fields = ", ".join(f"`{name}` ({what})" for name, what in kind.fields.items()) or "–"
+        lines.append(f"| `{kind.name}` | {fields} | {kind.en} | {kind.zh} |")
+    return "\n".join(lines) + "\n"
+
+
+def _id(event: Event, name: str) -> str | None:
+    value: str | None = getattr(event, name)
+    return None if value is None else _value(event.event, name, "id", value)
+
+
+def _value(event: str, name: str, kind: FieldKind, value: Any) -> Any:  # noqa: PLR0911 - one line for each kind
+    wrong = NotInVocabulary(f"{event}: field {name!r} is not {KINDS[kind]}")
+    if kind == "withheld":
+        return msgspec.to_builtins(value)
+    if kind == "flag" and isinstance(value, bool):
+        return value
+    if kind == "count" and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind == "names" and isinstance(value, list | tuple | set | frozenset):
+        names = sorted(value) if isinstance(value, set | frozenset) else value
+        return [mask_in(_text(one, 200)) for one in names if isinstance(one, str)]
+    if kind == "time":
+        return _time(value, wrong)
+    if not isinstance(value, str):
+        raise wrong
+    if kind == "id":
+        if len(value) > 200 or any(char.isspace() for char in value):
+            raise wrong
+        return _text(value, 200)
+    if kind == "phone":
+        return mask(_text(value, 120))
+    if kind in ("name", "word", "why"):
+        return mask_in(_text(value, {"name": 120, "word": 64}.get(kind, 300)))
+    raise wrong
+
+
+def _time(value: Any, wrong: NotInVocabulary) -> str:
+    try:
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise wrong from None
+    if at.tzinfo is None:
+        raise wrong
+    return at.isoformat()
+
+
+def _text(value: str, most: int) -> str:
+    tidy = _CONTROL.sub(" ", value).encode("utf-8", "backslashreplace").decode()
+    return tidy if len(tidy) <= most else tidy[: most - 1] + "…"

@@ -1,0 +1,168 @@
+"""Texts that leave the gateway: templates of conf/templates filled from an incident. Pure.
+
+A template is text with ``$name`` placeholders. A line whose placeholders are all empty is left out, so that a report with
+little known does not read like a form.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from string import Template
+
+from gateway.core.model import FIGURES, Figure, Incident, Occurred, Report
+
+TEMPLATES = (
+    "report.subject", "report.txt", "report.sms", "unread.txt", "unread.sms", "marked.subject", "marked.txt", "marked.sms",
+    "marked_sender.txt", "marked_sender.sms", "withheld.txt", "withheld.sms",
+)  # fmt: skip
+"""The templates a configuration must hold."""
+
+NAMES = (
+    "number", "short_number", "title", "kind", "items", "why", "review", "missing", "occurred", "place", "figures", "cause",
+    "measures", "next_steps", "attitude", "unit", "reporter", "phone", "signed_by", "text", "received_at", "channel", "sender",
+    "pages", "office", "because", "stage", "city",
+)  # fmt: skip
+"""The placeholders a template may use."""
+
+LABELS = {
+    "deaths": ("死亡", "人"),
+    "injured": ("受伤", "人"),
+    "seriously_injured": ("重伤", "人"),
+    "missing": ("失踪（失联）", "人"),
+    "poisoned": ("中毒", "人"),
+    "ill": ("发病", "人"),
+    "trapped": ("被困", "人"),
+    "participants": ("参与", "人"),
+    "evacuated": ("转移疏散", "人"),
+    "affected": ("受灾", "人"),
+    "loss_yuan": ("直接经济损失", "元"),
+    "houses": ("倒塌房屋", "间"),
+    "forest_mu": ("森林受害", "亩"),
+    "crop_mu": ("农作物受灾", "亩"),
+    "crop_lost_mu": ("农作物绝收", "亩"),
+}
+CHANNELS = {"sms": "短信", "email": "电子邮件", "fax": "传真", "phone": "电话"}
+_BEFORE = {"at_least": "至少", "about": "约", "nearly": "近", "over": ""}
+_PLACEHOLDER = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+def unknown_names(template: str) -> list[str]:
+    """Placeholders of ``template`` that nothing will fill."""
+    return sorted({a or b for a, b in _PLACEHOLDER.findall(template)} - set(NAMES))
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Fill ``template``; lines whose placeholders are all empty disappear."""
+    lines = []
+    for line in template.splitlines():
+        names = [a or b for a, b in _PLACEHOLDER.findall(line)]
+        if names and not any(values.get(name) for name in names):
+            continue
+        lines.append(Template(line).safe_substitute({name: values.get(name, "") for name in NAMES}))
+    return "\n".join(lines).strip()
+
+
+def figure(name: str, value: Figure) -> str:
+    """One figure in words: 死亡 2 人, 受伤至少 10 人, 死亡人数不详."""
+    label, unit = LABELS[name]
+    if value.value is None:
+        return f"{label}{'人数' if unit == '人' else '数'}不详"
+    if value.value == 0:
+        return f"无{label}"
+    number, word = _scaled(value.value, unit)
+    if value.qualifier == "range" and value.max is not None:
+        number = f"{number}至{_scaled(value.max, unit)[0]}"
+    over = "余" if value.qualifier == "over" else ""
+    return f"{label}{_BEFORE.get(value.qualifier, '')} {number} {over}{word}".replace("  ", " ")
+
+
+def _scaled(value: float, unit: str) -> tuple[str, str]:
+    if unit == "元" and value >= 10_000:
+        return f"{value / 10_000:g}", "万元"
+    return f"{value:g}" if isinstance(value, float) else str(value), unit
+
+
+def figures(report: Report) -> str:
+    """All figures that the report states, in the order of the schema."""
+    stated = ((name, getattr(report, name)) for name in FIGURES)
+    return "，".join(figure(name, value) for name, value in stated if value is not None)
+
+
+def occurred(when: Occurred | None) -> str:
+    """The time of the event in words, with its qualifier."""
+    if when is None:
+        return ""
+    text = when.value.replace("T", " ")
+    return text + {"about": "（左右）", "exact": ""}.get(when.qualifier, f"（{when.qualifier}）")
+
+
+def display_number(number: str) -> str:
+    """2026-0123 → 〔2026〕0123."""
+    year, _, rest = number.partition("-")
+    return f"〔{year}〕{rest}"
+
+
+def short_number(number: str) -> str:
+    """2026-0123 → 〔0123〕, the tail of every SMS."""
+    return f"〔{number.partition('-')[2]}〕"
+
+
+def incident_values(incident: Incident, *, city: str, received_at: datetime, channel: str, sender: str) -> dict[str, str]:
+    """The placeholders' values for an incident as it stands."""
+    report = incident.report
+    return {
+        "number": display_number(incident.number),
+        "short_number": short_number(incident.number),
+        "title": incident.title,
+        "kind": report.kind or "",
+        "items": "、".join(incident.items),
+        "why": "；".join(f"{item}：{'，'.join(incident.why[item])}" for item in incident.items if incident.why.get(item)),
+        "review": "；".join(f"{d.item or ''} {d.because}".strip() for d in incident.review),
+        "missing": "、".join(incident.missing),
+        "occurred": occurred(report.occurred),
+        "place": report.place.text if report.place else "",
+        "figures": figures(report),
+        "cause": report.cause or "",
+        "measures": "；".join(report.measures),
+        "next_steps": "；".join(report.next_steps),
+        "attitude": report.attitude or "",
+        "unit": report.unit or "",
+        "reporter": report.reporter or "",
+        "phone": report.phone or "",
+        "signed_by": report.signed_by or "",
+        "text": report.text,
+        "received_at": received_at.strftime("%Y-%m-%d %H:%M"),
+        "channel": CHANNELS.get(channel, channel),
+        "sender": sender,
+        "stage": incident.needs_person or "",
+        "city": city,
+    }
+
+
+def title(report: Report, subject: str) -> str:
+    """A short name for an incident: the subject, else the first clause that tells what happened, 40 characters at most."""
+    chosen = re.sub(r"^(关于|\[[^\]]*\]|【[^】]*】)+|(的)?(情况)?(的)?(报告|汇报|快报|专报)$", "", _one_line(subject))
+    if len(chosen) < 4:
+        body = re.sub(r"^(【[^】]{1,30}】|[^：:\n]{1,30}[：:])+", "", _one_line(report.text[:400]))
+        clauses = [c for c in re.split(r"[，。；！？]", body) if len(c) > 5]
+        start = next((i for i, c in enumerate(clauses) if re.search(r"(发生|起火|着火|爆炸|相撞|泄漏|倒塌|上访|聚集)", c)), 0)
+        chosen = clauses[start] if clauses else body
+    return chosen[:40] or "（无标题）"
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def clipped(text: str, limit: int) -> str:
+    """At most ``limit`` code points, the cut marked."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def canonical(*texts: str) -> str:
+    """Texts with width, white space and invisible characters folded: equal for two copies of the same message."""
+    folded = unicodedata.normalize("NFKC", "\x1f".join(texts))
+    return "".join(c for c in folded if not c.isspace() and unicodedata.category(c) != "Cf")

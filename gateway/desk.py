@@ -1,0 +1,187 @@
+"""The desk: takes accepted messages in order and makes sure that each becomes something a person can see.
+
+A lane per kind of channel, so that a page of fax in the reader holds up no SMS. Parsing that could hang or grow runs in worker
+processes; what fails there still becomes an incident "needs a person".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway import register
+from gateway.alarms import Alarms
+from gateway.core.errors import Malformed, StorageTrouble
+from gateway.core.model import Message, RawMessage
+from gateway.house import House
+from gateway.i18n import _
+from gateway.store import Store, messages
+from gateway.workers import WorkerFailed, WorkerPool
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+BATCH_BYTES = 64 * 1024 * 1024
+INLINE_BYTES = 64 * 1024
+"""A body larger than this is never read on the loop, whatever its channel asks for."""
+LANES = ("sms", "phone", "email", "fax")
+IDLE_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+
+
+class Desk:
+    """Runs the lanes. ``house`` may be replaced while running; each message is taken with one house throughout."""
+
+    def __init__(
+        self,
+        store: Store,
+        house: House,
+        channels: Mapping[str, Any],
+        pools: Mapping[str, WorkerPool],
+        *,
+        clock: Callable[[], datetime],
+        alarms: Alarms,
+        wake_dispatch: Callable[[], None],
+    ) -> None:
+        self.house = house
+        self._store = store
+        self._channels = channels
+        self._pools = pools
+        self._clock = clock
+        self._alarms = alarms
+        self._wake_dispatch = wake_dispatch
+        self._awake = {lane: asyncio.Event() for lane in LANES}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self.on_error: Callable[[BaseException], None] = lambda error: None
+        self.beat: datetime = clock()
+
+    def start(self) -> None:
+        """Start one task per lane, and the one that releases long messages whose parts never came."""
+        self._tasks = [asyncio.create_task(self._lane(lane), name=f"desk-{lane}") for lane in LANES]
+        self._tasks.append(asyncio.create_task(self._release_parts(), name="desk-parts"))
+
+    async def stop(self) -> None:
+        """Finish the batch in hand; what is left stays accepted and is taken at the next start."""
+        self._stopping = True
+        self.wake()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Something was accepted."""
+        for event in self._awake.values():
+            event.set()
+
+    async def _lane(self, lane: str) -> None:
+        while not self._stopping:
+            self._awake[lane].clear()
+            try:
+                worked = await self._batch(lane)
+            except StorageTrouble as trouble:
+                self._alarms.raise_("storage", why=str(trouble), name=lane)
+                worked = False
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception as error:
+                log.exception("desk lane %s", lane)
+                self.on_error(error)
+                worked = False
+                await asyncio.sleep(RETRY_SECONDS)
+            self.beat = self._clock()
+            if not worked and not self._stopping:
+                try:
+                    await asyncio.wait_for(self._awake[lane].wait(), IDLE_SECONDS)
+                except TimeoutError:
+                    await self._alarms.flush()
+
+    async def _batch(self, lane: str) -> bool:
+        rows = await self._store.read(lambda tx: messages.pending(tx, lane, BATCH))
+        rows = _bounded(rows)
+        if not rows:
+            return False
+        house = self.house
+        prepared = await asyncio.gather(*(self._prepare(house, row) for row in rows))
+        # Handed to the writer in order; it runs them in order, many to a transaction, each in its own savepoint.
+        await asyncio.gather(*(self._take(house, row, ready) for row, ready in zip(rows, prepared, strict=True)))
+        self._wake_dispatch()
+        return True
+
+    async def _prepare(self, house: House, row: messages.MessageRow) -> register.Prepared:
+        raw = await self._store.read(lambda tx: messages.raw(tx, row.id))
+        message, failed = await self._read(raw)
+        if len(message.text) + len(message.quoted) > INLINE_BYTES:
+            return await asyncio.to_thread(self._prepare_now, house, row, message, failed)
+        return self._prepare_now(house, row, message, failed)
+
+    def _prepare_now(self, house: House, row: messages.MessageRow, message: Message, failed: str | None) -> register.Prepared:
+        try:
+            return register.prepare(house, row, message, failed)
+        except Exception as error:
+            log.error("message %s could not be read: %s", row.id, type(error).__name__)
+            self.on_error(error)
+            blank = Message(text="", unread=_("the text could not be read"))
+            return register.prepare(house, row, blank, _("the text could not be read"))
+
+    async def _read(self, raw: RawMessage) -> tuple[Message, str | None]:
+        """Undo the carrier's format: in this process where that is safe, in a worker where it may not be."""
+        channel = self._channels.get(raw.via)
+        if channel is None:
+            return Message(text=""), _("channel {via} is no longer configured").format(via=raw.via)
+        try:
+            if channel.reads_in == "inline" and len(raw.body) <= INLINE_BYTES:
+                return channel.read(raw), None
+            pool = self._pools["ocr" if channel.reads_in == "ocr" else "parse"]
+            return await pool.read(channel, raw), None
+        except WorkerFailed as failure:
+            return Message(text=""), str(failure)
+        except Malformed as fault:
+            return Message(text=""), str(fault)
+        except Exception as error:
+            log.error("channel %s could not read a message: %s", raw.via, type(error).__name__)
+            self.on_error(error)
+            return Message(text=""), _("the channel could not read the message ({error})").format(error=type(error).__name__)
+
+    async def _take(self, house: House, row: messages.MessageRow, ready: register.Prepared) -> None:
+        now = self._clock()
+        try:
+            await self._store.write(lambda tx: register.take(tx, house, row, ready, now))
+        except StorageTrouble:
+            raise
+        except Exception as error:
+            log.exception("message %s could not be taken", row.id)
+            self.on_error(error)
+            self._alarms.raise_("desk", why=_("a message could not be taken; a person must read it"), message=row.id)
+            blank = register.blank(_("the desk failed on this message ({error})").format(error=type(error).__name__))
+            await self._store.write(lambda tx: register.take(tx, house, row, blank, now))
+
+    def _overdue_parts(self, tx: Any) -> list[str]:
+        now = self._clock()
+        return messages.release_partial(tx, now - timedelta(seconds=self.house.config.limits.parts_seconds), now)
+
+    async def _release_parts(self) -> None:
+        seconds = self.house.config.limits.parts_seconds
+        while not self._stopping:
+            try:
+                released = await self._store.write(self._overdue_parts)
+                if released:
+                    self.wake()
+            except StorageTrouble as trouble:
+                self._alarms.raise_("storage", why=str(trouble))
+            try:
+                await asyncio.wait_for(self._awake["sms"].wait(), min(seconds, IDLE_SECONDS))
+                await asyncio.sleep(0.05)
+            except TimeoutError:
+                pass
+
+
+def _bounded(rows: list[messages.MessageRow]) -> list[messages.MessageRow]:
+    """The first rows that together stay under the batch's bytes; at least one."""
+    total, kept = 0, []
+    for row in rows:
+        total += row.size
+        if kept and total > BATCH_BYTES:
+            break
+        kept.append(row)
+    return kept

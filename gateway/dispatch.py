@@ -1,0 +1,287 @@
+"""Dispatch: moves deliveries by their one table of states until the peer says yes or no way is left.
+
+Every attempt is leased in the store before anything is sent and settled in the store after, so that a crash between the two
+repeats the attempt under the same delivery id. Order holds per (destination, incident); nothing else waits for a delivery in
+backoff.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from gateway.alarms import Alarms
+from gateway.core.errors import StorageTrouble
+from gateway.core.model import Delivery, DeliveryState, Event
+from gateway.core.outcomes import Delivered, Outcome, Receipt, Refused, TryLater
+from gateway.store import Store, Tx, deliveries, fallback, incidents, journal, receipts
+
+log = logging.getLogger(__name__)
+
+ROUND = 64
+
+
+class Backoff(Struct, frozen=True, kw_only=True):
+    """When to try again. Seconds throughout; the jitter is seeded by delivery and attempt, so a run can be repeated."""
+
+    first: float = 5.0
+    factor: float = 2.0
+    longest: float = 300.0
+    jitter: float = 0.1
+
+    def after(self, delivery: str, attempt: int, asked: float | None = None) -> timedelta:
+        """The wait after attempt number ``attempt`` (from 1) failed; ``asked`` is the peer's own wish, if longer."""
+        wait: float = min(self.longest, self.first * self.factor ** min(attempt - 1, 30))
+        seed = int.from_bytes(hashlib.sha256(f"{delivery}:{attempt}".encode()).digest()[:4], "big") / 2**32
+        wait *= 1 + self.jitter * (2 * seed - 1)
+        return timedelta(seconds=max(wait, asked or 0.0))
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What one outcome means for its delivery."""
+
+    state: DeliveryState
+    next_try_at: datetime | None = None
+    why: str = ""
+    refs: tuple[str, ...] = ()
+    progress: dict[str, Any] = {}
+    fall_back: bool = False
+    exhausted: bool = False
+
+
+def judge(outcome: Outcome, row: deliveries.DeliveryRow, now: datetime, backoff: Backoff, rules: Rules) -> Verdict:
+    """Pure: outcome and row → next state, when to try again, whether the next way is to be tried beside it."""
+    match outcome:
+        case Delivered(refs):
+            return Verdict(state="delivered", refs=refs)
+        case Refused(why):
+            return Verdict(state="refused", why=why, fall_back=bool(row.ways), exhausted=not row.ways)
+        case TryLater(why, after, progress):
+            if now - row.created_at >= timedelta(seconds=rules.give_up_after):
+                why = f"{why} (given up)"
+                return Verdict(state="refused", why=why, fall_back=bool(row.ways), exhausted=not row.ways)
+            return Verdict(
+                state="waiting",
+                next_try_at=now + backoff.after(row.id, row.attempts, after),
+                why=why,
+                progress=progress,
+                fall_back=bool(row.ways) and row.attempts == rules.fallback_after,
+            )
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """Limits of dispatch, seconds; from conf."""
+
+    fallback_after: int = 3
+    give_up_after: float = 86_400.0
+    send_timeout: float = 60.0
+    concurrency: int = 32
+    lease: float = 120.0
+
+
+class Leased(Struct, frozen=True, kw_only=True):
+    """A delivery taken for one attempt; ``number`` is its incident's."""
+
+    row: deliveries.DeliveryRow
+    delivery: Delivery
+    number: str | None
+
+
+class Dispatcher:
+    """Runs the rounds. ``transports`` maps configured names to running transports."""
+
+    def __init__(
+        self,
+        store: Store,
+        transports: Mapping[str, Any],
+        *,
+        backoff: Backoff,
+        rules: Rules,
+        owner: str,
+        clock: Callable[[], datetime],
+        alarms: Alarms,
+    ) -> None:
+        self.transports = transports
+        self._store = store
+        self._backoff = backoff
+        self._rules = rules
+        self._owner = owner
+        self._clock = clock
+        self._alarms = alarms
+        self._awake = asyncio.Event()
+        self._free = asyncio.Semaphore(rules.concurrency)
+        self._sending: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.on_error: Callable[[BaseException], None] = lambda error: None
+        self.beat: datetime = clock()
+
+    async def start(self) -> None:
+        """Take back what an earlier run of this host left in the air, then start."""
+        now = self._clock()
+        await self._store.write(lambda tx: deliveries.release_stale(tx, self._owner, now))
+        self._task = asyncio.create_task(self._run(), name="dispatch")
+
+    async def stop(self, within: float) -> None:
+        """Let what is being sent finish, ``within`` seconds; the rest is repeated at the next start."""
+        self._stopping = True
+        self._awake.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._sending:
+            _done, late = await asyncio.wait(self._sending, timeout=within)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._awake.set()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._awake.clear()
+            wait = 5.0
+            try:
+                if await self.step(self._clock()):
+                    continue
+                wait = await self._until_next()
+            except StorageTrouble as trouble:
+                self._alarms.raise_("storage", why=str(trouble))
+                wait = 1.0
+            except Exception as error:
+                log.exception("dispatch round")
+                self.on_error(error)
+                wait = 1.0
+            self.beat = self._clock()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), wait)
+
+    async def _until_next(self) -> float:
+        due = await self._store.read(deliveries.next_due)
+        if due is None:
+            return 5.0
+        return min(5.0, max(0.01, (due - self._clock()).total_seconds()))
+
+    async def step(self, now: datetime) -> bool:
+        """Lease what is due and begin to send it; True where there was something."""
+        room = min(ROUND, self._rules.concurrency - len(self._sending))
+        if room <= 0:
+            await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+            return True
+        if not await self._store.read(lambda tx: deliveries.due(tx, now, 1)):
+            return False
+        leased = await self._store.write(lambda tx: self._lease(tx, now, room))
+        for one in leased:
+            task = asyncio.create_task(self._send(one), name=f"send-{one.row.id}")
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        return bool(leased)
+
+    def _lease(self, tx: Tx, now: datetime, room: int) -> list[Leased]:
+        leased = []
+        for row in deliveries.due(tx, now, room):
+            # State is looked at again here, in the transaction that leases: an acknowledgement may have come since.
+            delivery = deliveries.lease(tx, row.id, self._owner, now + timedelta(seconds=self._rules.lease), now)
+            if delivery is not None:
+                number = incidents.get(tx, row.incident).number if row.incident else None
+                numbered = msgspec.structs.replace(delivery, incident=number)
+                leased.append(Leased(row=deliveries.get(tx, row.id), delivery=numbered, number=number))
+        return leased
+
+    async def _send(self, leased: Leased) -> None:
+        row = leased.row
+        outcome = await self._attempt(row, leased.delivery)
+        now = self._clock()
+        verdict = judge(outcome, row, now, self._backoff, self._rules)
+        while True:
+            try:
+                await self._store.write(lambda tx: settle(tx, leased, verdict, now, self._receipts_from(row)))
+                break
+            except StorageTrouble as trouble:
+                # The lease stands; until the store takes the answer nobody else sends this delivery.
+                self._alarms.raise_("storage", why=str(trouble), delivery=row.id)
+                if self._stopping:
+                    return
+                await asyncio.sleep(0.5)
+        if verdict.exhausted:
+            self._alarms.raise_("delivery", why=f"no way left to {row.destination}: {verdict.why}", delivery=row.id)
+        self._awake.set()
+
+    def _receipts_from(self, row: deliveries.DeliveryRow) -> str | None:
+        """Under which channel's name the carrier will send its receipts."""
+        name: str | None = getattr(self.transports.get(row.transport), "receipts_from", None)
+        return name
+
+    async def _attempt(self, row: deliveries.DeliveryRow, delivery: Delivery) -> Outcome:
+        transport = self.transports.get(row.transport)
+        if transport is None:
+            return TryLater(f"transport {row.transport} is not configured")
+        try:
+            outcome = await asyncio.wait_for(transport.send(delivery), self._rules.send_timeout)
+        except TimeoutError:
+            return TryLater(f"no answer within {self._rules.send_timeout:g} s")
+        except Exception as error:
+            log.error("transport %s failed on delivery %s: %s", row.transport, row.id, type(error).__name__)
+            self.on_error(error)
+            return TryLater(f"transport raised {type(error).__name__}")
+        if not isinstance(outcome, Delivered | TryLater | Refused):
+            return TryLater(f"transport answered {type(outcome).__name__}, not an outcome")
+        return outcome
+
+
+def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | None) -> None:
+    """Write what came of an attempt: the row's new state, the event, and the next way where one is due."""
+    row = leased.row
+    settled = deliveries.settle(
+        tx,
+        row.id,
+        row.attempts,
+        verdict.state,
+        next_try_at=verdict.next_try_at,
+        why=verdict.why or None,
+        refs=verdict.refs,
+        via=via,
+        progress=verdict.progress or None,
+        delivered_at=now if verdict.state == "delivered" else None,
+    )
+    if not settled:
+        return
+    data: dict[str, Any] = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts}
+    if verdict.state == "delivered":
+        emit(tx, "delivered", leased, now, data)
+        for stopped in fallback.stop_others(tx, row, "delivered another way"):
+            stopped_data = {"destination": row.destination, "why": "delivered another way"}
+            journal.emit(tx, Event(at=now, event="queued_stopped", incident=leased.number, delivery=stopped, data=stopped_data))
+        return
+    emit(tx, "delivery_failed", leased, now, {**data, "why": verdict.why})
+    if verdict.fall_back:
+        fallback.fall_back(tx, row, now)
+
+
+def emit(tx: Tx, name: str, leased: Leased, now: datetime, data: dict[str, Any]) -> None:
+    """An event about one delivery."""
+    journal.emit(tx, Event(at=now, event=name, incident=leased.number, delivery=leased.row.id, data=data))
+
+
+def take_receipt(tx: Tx, receipt: Receipt, now: datetime) -> None:
+    """A carrier's receipt: kept with its part; a failure sends the delivery back to waiting, and to its next way."""
+    matched = receipts.take(tx, receipt, now)
+    row = matched.delivery
+    if row is None or not matched.new:
+        return
+    number = incidents.get(tx, row.incident).number if row.incident else None
+    data = {"destination": row.destination, "transport": row.transport, "state": receipt.state}
+    journal.emit(tx, Event(at=now, event="receipt", incident=number, delivery=row.id, data=data))
+    if receipt.state == "failed":
+        failed = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts, "why": "receipt: failed"}
+        journal.emit(tx, Event(at=now, event="delivery_failed", incident=number, delivery=row.id, data=failed))
+        fallback.fall_back(tx, row, now)

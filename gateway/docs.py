@@ -1,0 +1,65 @@
+"""Writes the generated pages of docs/ from the code, so that they cannot disagree: ``python -m gateway.docs docs``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import msgspec
+
+from gateway.core import model
+
+SCHEMA = Path("schema") / f"v{model.SCHEMA_VERSION}.json"
+
+
+def schema() -> str:
+    """The incident schema as JSON Schema (draft 2020-12)."""
+    types = (model.RawMessage, model.Message, model.Report, model.Incident, model.Delivery, model.Event)
+    references, components = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    published = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:jibao-gateway:incident-schema:v{model.SCHEMA_VERSION}",
+        "title": "Incident schema of the urgent-report gateway",
+        "anyOf": list(references),
+        "$defs": dict(sorted(components.items())),
+    }
+    return json.dumps(published, ensure_ascii=False, indent=2) + "\n"
+
+
+def commands() -> str:
+    """Every command with its options, as ``--help`` says it in English."""
+    from gateway import i18n
+    from gateway.cli import COMMANDS, cli
+
+    i18n.use("en")
+    lines = ["# Commands", "", "Exit 0 = done, 1 = found wrong, 2 = bad usage. `--json` wherever people would script.", ""]
+    context = click.Context(cli, info_name="gateway")
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        with click.Context(command, parent=context, info_name=name) as inner:
+            lines += [f"## gateway {name}", "", "```text", command.get_help(inner), "```", ""]
+            for sub, made in sorted(getattr(command, "commands", {}).items()):
+                with click.Context(made, parent=inner, info_name=sub) as deeper:
+                    lines += [f"### gateway {name} {sub}", "", "```text", made.get_help(deeper), "```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def pages() -> dict[str, Callable[[], str]]:
+    """Every generated page by its path under docs/."""
+    return {str(SCHEMA): schema, "commands.md": commands}
+
+
+def main(folder: Path) -> None:
+    """Write all pages below ``folder``."""
+    for name, make in pages().items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(make(), "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))

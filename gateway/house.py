@@ -1,0 +1,41 @@
+"""The house: the configuration and the plugins made from it, as the desk needs them. Nothing here has started yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.settings import Config
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every decision is made with."""
+
+    config: Config
+    routers: Mapping[str, Any]
+    readers: Mapping[str, Any]
+    classifiers: Mapping[str, Any]
+    bureau_public: bytes | None
+
+    def local(self, at: datetime) -> datetime:
+        """``at`` in the city's own time."""
+        return at.astimezone(ZoneInfo(self.config.timezone))
+
+
+def build(config: Config, *, bureau_public: bytes | None) -> House:
+    """Make the pure plugins (routers, readers, classifiers) of a configuration."""
+
+    def made(configured: Any) -> dict[str, Any]:
+        return {c.name: c.cls(c.name, c.settings) for c in configured}
+
+    return House(
+        config=config,
+        routers=made(config.routers),
+        readers=made(config.readers),
+        classifiers=made(config.classifiers),
+        bureau_public=bureau_public,
+    )

@@ -1,0 +1,305 @@
+"""What the command line and the console may ask of the store. Each operation is one short transaction; those that change
+something record who asked."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from gateway import __version__
+from gateway.core.model import Event, Incident
+from gateway.i18n import _
+from gateway.settings import Config
+from gateway.store import KeyGone, NotFound, Store, Tx, deliveries, incidents, journal, messages
+
+
+class OperationError(Exception):
+    """The request cannot be carried out; the text says why and what is allowed."""
+
+
+@dataclass(slots=True)
+class Live:
+    """What operations work on. Without a daemon ``channels`` is empty and ``wake`` does nothing."""
+
+    config: Config
+    store: Store
+    channels: Mapping[str, Any] = field(default_factory=dict)
+    alarms: Any = None
+    wake: Callable[[], None] = lambda: None
+    running: bool = True
+
+    def shown(self, at: datetime | None) -> str | None:
+        """An instant for an output: ISO 8601 with the city's offset."""
+        return at.astimezone(ZoneInfo(self.config.timezone)).isoformat(timespec="milliseconds") if at else None
+
+
+async def perform(live: Live, name: str, args: dict[str, Any], by: str) -> Any:
+    """Carry out operation ``name`` in the daemon. Raises ``OperationError``."""
+    function, writes = _find(name, args)
+    if writes:
+        result = await live.store.write(lambda tx: function(live, tx, by, **args))
+        live.wake()
+        return result
+    return await live.store.read(lambda tx: function(live, tx, **args))
+
+
+def perform_now(live: Live, name: str, args: dict[str, Any], by: str) -> Any:
+    """The same without a daemon; the caller holds the lock."""
+    function, writes = _find(name, args)
+    if writes:
+        return live.store.write_now(lambda tx: function(live, tx, by, **args))
+    return live.store.read_now(lambda tx: function(live, tx, **args))
+
+
+def _find(name: str, args: dict[str, Any]) -> tuple[Callable[..., Any], bool]:
+    if name in READS:
+        function, writes = READS[name], False
+    elif name in WRITES:
+        function, writes = WRITES[name], True
+    else:
+        raise OperationError(_("unknown operation {name}").format(name=name))
+    unknown = set(args) - set(inspect.signature(function).parameters)
+    if unknown:
+        raise OperationError(_("unknown argument {name}").format(name=", ".join(sorted(unknown))))
+    return function, writes
+
+
+def incident_number(text: str, now: datetime) -> str:
+    """〔2026〕0123, 2026-0123, 0123 and 123 → 2026-0123. Raises ``OperationError``."""
+    found = re.fullmatch(r"\s*(?:[〔\[(]?(\d{4})[〕\])]?[-\s]*)?[〔]?(\d{1,6})[〕]?\s*", text)
+    if found is None:
+        raise OperationError(_("not an incident number: {text}; allowed: 〔2026〕0123, 2026-0123, 0123, 123").format(text=text))
+    return f"{found[1] or now.year}-{int(found[2]):04d}"
+
+
+def status(live: Live, tx: Tx) -> dict[str, Any]:
+    """Whether a daemon answers, and which."""
+    return {"running": live.running, "version": __version__, "conf": str(live.config.path), "digest": live.config.digest}
+
+
+def list_messages(live: Live, tx: Tx, state: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """The newest messages first."""
+    return [_message(live, tx, row) for row in messages.rows(tx, states=[state] if state else None, limit=limit)]
+
+
+def _message(live: Live, tx: Tx, row: messages.MessageRow) -> dict[str, Any]:
+    incident = incidents.get(tx, row.incident) if row.incident else None
+    return {
+        "id": row.id,
+        "channel": row.channel,
+        "via": row.via,
+        "received_at": live.shown(row.received_at),
+        "sender": row.sender,
+        "carrier_id": row.carrier_id,
+        "state": row.state,
+        "incident": incident.number if incident else None,
+        "duplicate_of": row.duplicate_of,
+        "why": row.why,
+        "size": row.size,
+        "content_type": row.content_type,
+    }
+
+
+def show_message(live: Live, tx: Tx, id: str, raw: bool = False) -> dict[str, Any]:
+    """One message; with ``raw`` its bytes as they came (base64), unless they were sealed away."""
+    try:
+        row = messages.get(tx, id)
+    except NotFound:
+        raise OperationError(_("no message {id}").format(id=id)) from None
+    shown = _message(live, tx, row)
+    if raw:
+        if row.state == "quarantined":
+            raise OperationError(_("message {id} is sealed for the confidential bureau; see: gateway unseal").format(id=id))
+        shown["raw"] = base64.b64encode(messages.raw(tx, id).body).decode()
+    return shown
+
+
+def export_message(live: Live, tx: Tx, id: str) -> dict[str, str]:
+    """A quarantined message as a file that only the confidential bureau's private key opens (base64)."""
+    try:
+        return {"id": id, "sealed": base64.b64encode(messages.export(tx, id)).decode()}
+    except NotFound:
+        raise OperationError(_("no message {id}").format(id=id)) from None
+    except KeyGone:
+        raise OperationError(_("message {id} is not sealed; see: gateway message {id} --raw").format(id=id)) from None
+
+
+def list_deliveries(
+    live: Live, tx: Tx, incident: str | None = None, state: str | None = None, limit: int = 50
+) -> list[dict[str, Any]]:
+    """The newest deliveries first."""
+    found = _incident(live, tx, incident) if incident else None
+    rows = deliveries.rows(tx, incident=found.id if found else None, states=[state] if state else None, limit=limit)
+    return [_delivery(live, tx, row) for row in rows]
+
+
+def _delivery(live: Live, tx: Tx, row: deliveries.DeliveryRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "incident": incidents.get(tx, row.incident).number if row.incident else None,
+        "destination": live.config.directory.name(row.destination),
+        "office": row.destination,
+        "transport": row.transport,
+        "state": row.state,
+        "attempts": row.attempts,
+        "delivered_at": live.shown(row.delivered_at),
+        "acknowledged_by": row.acknowledged_by,
+        "acknowledged_at": live.shown(row.acknowledged_at),
+        "duty": row.duty,
+        "next_try_at": live.shown(row.next_try_at) if row.state == "waiting" else None,
+        "why": row.why,
+    }
+
+
+def list_incidents(live: Live, tx: Tx, state: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """The newest incidents first."""
+    return [_incident_line(i) for i in incidents.rows(tx, states=[state] if state else None, limit=limit)]
+
+
+def _incident_line(incident: Incident) -> dict[str, Any]:
+    return {
+        "number": incident.number,
+        "title": incident.title,
+        "state": incident.state,
+        "items": list(incident.items),
+        "occurred": incident.report.occurred.value if incident.report.occurred else None,
+        "next_step": incident.next_step,
+        "needs_person": incident.needs_person,
+        "sensitive": incident.sensitive,
+    }
+
+
+def show_incident(live: Live, tx: Tx, number: str, trail: bool = False) -> dict[str, Any]:
+    """One incident with its messages and deliveries; with ``trail`` every event."""
+    incident = _incident(live, tx, number)
+    shown = {
+        **_incident_line(incident),
+        "id": incident.id,
+        "kinds": list(incident.kinds),
+        "why": {item: list(why) for item, why in incident.why.items()},
+        "review": msgspec.to_builtins(incident.review),
+        "missing": list(incident.missing),
+        "revision": incident.revision,
+        "first_received_at": live.shown(incident.first_received_at),
+        "report": msgspec.to_builtins(incident.report),
+        "messages": [_message(live, tx, row) for row in messages.rows(tx, incident=incident.id, limit=1000)],
+        "deliveries": [_delivery(live, tx, row) for row in deliveries.rows(tx, incident=incident.id, limit=1000)],
+    }
+    if trail:
+        shown["trail"] = [_event(live, one.event) for one in journal.entries(tx, incident=incident.number, limit=10_000)]
+    return shown
+
+
+def _event(live: Live, event: Event) -> dict[str, Any]:
+    named = {"message": event.message, "delivery": event.delivery, "by": event.by}
+    return {"at": live.shown(event.at), "event": event.event, **{k: v for k, v in named.items() if v}, **event.data}
+
+
+def list_channels(live: Live, tx: Tx) -> list[dict[str, Any]]:
+    """Each configured channel: state, detail, last message, backlog."""
+    shown = []
+    for configured in live.config.channels:
+        channel = live.channels.get(configured.name)
+        health = channel.health() if channel is not None else None
+        last = messages.rows(tx, via=configured.name, limit=1)
+        shown.append(
+            {
+                "name": configured.name,
+                "kind": configured.kind,
+                "channel": configured.cls.channel,
+                "state": health.state if health else "stopped",
+                "detail": health.detail if health else "",
+                "last_message_at": live.shown(last[0].received_at) if last else None,
+                "backlog": len(messages.rows(tx, states=["accepted"], via=configured.name, limit=10_000)),
+            }
+        )
+    return shown
+
+
+def acknowledge(live: Live, tx: Tx, by: str, number: str, office: str, person: str) -> dict[str, Any]:
+    """A named person of ``office`` has the incident (签收): what is still queued for that office stops."""
+    incident, destination = _incident(live, tx, number), live.config.directory.office(office)
+    if destination is None:
+        known = "、".join(o.name for o in live.config.directory.offices)
+        raise OperationError(_("no office {office}; allowed: {known}").format(office=office, known=known))
+    changed = deliveries.acknowledge(tx, incident.id, destination.id, person, _now())
+    if not changed:
+        raise OperationError(_("{number} was never offered to {office}").format(number=incident.number, office=destination.name))
+    data = {
+        "destination": destination.id,
+        "how": f"command line, {by}",
+        "verified": destination.person(person) is not None,
+        "deliveries": [row.id for row in changed],
+    }
+    journal.emit(tx, Event(at=_now(), event="acknowledged", incident=incident.number, by=person, data=data))
+    return {"incident": incident.number, "office": destination.name, "person": person, "deliveries": len(changed)}
+
+
+def close_incident(live: Live, tx: Tx, by: str, number: str, reason: str) -> dict[str, Any]:
+    """Close an incident, by a person with a reason."""
+    incident = _incident(live, tx, number)
+    if incident.state not in ("open", "followed_up", "below_threshold"):
+        raise OperationError(
+            _("{number} is {state}; only open incidents can be closed").format(number=incident.number, state=incident.state)
+        )
+    closed = msgspec.structs.replace(incident, state="closed", next_step="")
+    closed = incidents.update(tx, closed)
+    journal.emit(tx, Event(at=_now(), event="closed", incident=incident.number, by=by, data={"why": reason}))
+    return _incident_line(closed)
+
+
+def retry_delivery(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
+    """Try a waiting or refused delivery again at once."""
+    if not deliveries.retry(tx, id, _now()):
+        raise OperationError(_("delivery {id} is not waiting or refused").format(id=id))
+    return _delivery(live, tx, deliveries.get(tx, id))
+
+
+def hold_delivery(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
+    """Stop a delivery that is waiting."""
+    if not deliveries.hold(tx, id, _now()):
+        raise OperationError(_("delivery {id} is not waiting").format(id=id))
+    row = deliveries.get(tx, id)
+    journal.emit(
+        tx,
+        Event(at=_now(), event="queued_stopped", incident=row.number, delivery=id, by=by, data={"destination": row.destination}),
+    )
+    return _delivery(live, tx, row)
+
+
+def _incident(live: Live, tx: Tx, number: str) -> Incident:
+    wanted = incident_number(number, _now().astimezone(ZoneInfo(live.config.timezone)))
+    try:
+        return incidents.get(tx, wanted)
+    except NotFound:
+        raise OperationError(_("no incident {number}").format(number=wanted)) from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+READS: dict[str, Callable[..., Any]] = {
+    "status": status,
+    "messages": list_messages,
+    "message": show_message,
+    "export": export_message,
+    "deliveries": list_deliveries,
+    "incidents": list_incidents,
+    "incident": show_incident,
+    "channels": list_channels,
+}
+WRITES: dict[str, Callable[..., Any]] = {
+    "acknowledge": acknowledge,
+    "close": close_incident,
+    "retry": retry_delivery,
+    "hold": hold_delivery,
+}

@@ -1,0 +1,49 @@
+"""How many took part: petitioners, fighters, demonstrators; never the police who came, the arrested or the onlookers."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.core.model import Figure
+from gateway.reading.normalise import Normal
+from gateway.reading.quantities import Quantity
+
+_GATHERS = re.compile(
+    r"聚集|聚众|参与|参加|上访|集访|信访|进京|赴京|到京|赴省|械斗|斗殴|互殴|群殴|集会|游行|示威|请愿|静坐|罢工|罢课|罢市|罢运|停运|围堵|围攻|冲击|围住|堵[路住门]|堵塞"
+    r"|阻挠|阻拦|阻工|阻止|拦路|祭祖|祭拜|拉横幅|打横幅|横幅|讨薪|讨要|讨说法|维权|闹事|挤兑|取款|提现|哄抢|集资|传教|结社|涉及|诉求|抗议|罢"
+)
+_OTHERS_BEFORE = re.compile(
+    r"(?:民警|警力|警察|公安|辅警|特警|武警|官兵|消防员?|干部|医护|医务|工作人员|队员|保安|专家|教师|出动|调集|派出|组织|投入|抓获|带走|拘留|传唤|刑拘|控制|处置"
+    r"|劝返|围观|疏散|转移|解救|分管领导|领导|其中|未|撤离|核载)[^，。;]{0,6}$"
+)
+_OTHERS_AFTER = re.compile(
+    r"(?:余)?(?:民警|警力|警察|公安|辅警|特警|武警|官兵|消防|干部|医护|医务|工作人员|队员|保安|专家|到场控制|现场处置|维持秩序|围观|带头|被抓|被带走|被拘|被传唤|已被|乡镇|嫌疑人|[^，。;]{0,4}旁观)"
+)
+_SENTENCE = re.compile(r"[^。!?\n]+")
+
+
+def participants(normal: Normal, people: list[Quantity], bound: list[tuple[int, int]]) -> Figure | None:
+    """The number who took part, where the text tells of something people take part in; the largest in its sentence."""
+    text = normal.text
+    for sentence in _SENTENCE.finditer(text):
+        start, end = sentence.span()
+        trigger = _GATHERS.search(text, start, end)
+        if not trigger:
+            continue
+        chosen = [q for q in people if start <= q.start < end and _takes_part(text, start, q, bound)]
+        if not chosen:
+            continue
+        best = max(chosen, key=lambda q: (q.number.value or 0, -q.start))
+        span = (normal.span(best.start, best.end),)
+        if best.number.value is None:
+            return Figure(value=None, qualifier="unknown", evidence=span)
+        return Figure(value=best.number.value, max=best.number.high, qualifier=best.number.qualifier, evidence=span)
+    return None
+
+
+def _takes_part(text: str, start: int, quantity: Quantity, bound: list[tuple[int, int]]) -> bool:
+    if any(a <= quantity.start < b for a, b in bound) or quantity.unit in ("死", "亡", "伤", "具", "一"):
+        return False
+    if _OTHERS_BEFORE.search(text[max(start, quantity.start - 12) : quantity.start]):
+        return False
+    return not _OTHERS_AFTER.match(text, quantity.end)

@@ -1,0 +1,30 @@
+"""Who speaks in a telephone transcript: the clerk's words confirm and ask, only the caller's report."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_LABEL = re.compile(
+    r"(?:^|\n)(?P<who>值班员|值班|接线员|接电话人|接警员|话务员|记录员|clerk|operator|"
+    r"来电人|来电|报告人|对方|caller|报告员|群众)(?:[A-Za-z\d]{0,2}):",
+    re.IGNORECASE,
+)
+_CLERK = ("值班", "接", "话务", "记录", "clerk", "operator")
+
+
+class Turn(NamedTuple):
+    """What one speaker says at a stretch: the words of the normal text in [start, end)."""
+
+    start: int
+    end: int
+    clerk: bool
+
+
+def turns(text: str) -> list[Turn]:
+    """The turns of a transcript; empty where the text is not one. A single label counts as one turn."""
+    labels = list(_LABEL.finditer(text))
+    ends = [*(label.start() for label in labels[1:]), len(text)][: len(labels)]
+    return [
+        Turn(label.end(), end, label["who"].lower().startswith(_CLERK)) for label, end in zip(labels, ends, strict=True)
+    ]

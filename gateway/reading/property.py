@@ -1,0 +1,107 @@
+"""What was lost: money, houses that fell, forest and crops, each in the unit the rules use (yuan, houses, 亩)."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.core.model import Figure
+from gateway.reading.normalise import Normal
+from gateway.reading.quantities import Quantity
+
+_LOSS = re.compile(r"直接(?:经济|财产)?损失|(?:经济|财产)损失|损失|损毁价值|受损金额")
+_SUMS = re.compile(r"案值|涉案|金额|携|卷|公款|现金|价值|被抢|抢走|抢劫|劫走|骗|集资|资金|货值|存款|款|总值|财物|市值")
+_GOODS = re.compile(r"价值")
+_CASH = re.compile(r"现金")
+_NOT_LOSS = re.compile(r"(?:奖励|悬赏|补偿标准|工资|赔偿|补助|慰问金|罚款|投资|追回|挽回|拨付|借款|贷款|年产值|预算)[^，。;]{0,6}$")
+_FELL = re.compile(r"倒塌|垮塌|坍塌|刮倒|冲倒|冲毁|震塌|震倒|倒房|塌|倒了|全倒|压塌|烧毁|焚毁|损毁|毁坏")
+_ROOFS = re.compile(r"房|屋|住宅|校舍|棚|户")
+_FOREST = re.compile(r"森林|林地|林木|山林|灌木|人工林|次生林|松林|林区|林场|经济林|用材林|防护林|草原|草场|荒山|后山|山火|林火|林业|竹林|果林")
+_BURNT = re.compile(r"过火|烧|受害|毁|面积|火")
+_VICTIM_FOREST = re.compile(r"(?:受害|受灾|毁坏?|烧毁|损毁)[^，。;]{0,4}(?:森林|林地|林木|林)|(?:森林|林地|林木|有林地)[^，。;]{0,4}(?:受害|受灾|毁坏|损毁)")
+_CROP = re.compile(r"农作物|作物|庄稼|小麦|玉米|水稻|稻田|大棚|蔬菜|油菜|果树|果园|棉花|土豆|马铃薯|大豆|烤烟|农田|耕地|秧苗|受灾面积")
+_LOST = re.compile(r"绝收|绝产|颗粒无收")
+_CLAUSE_ENDS = "，。;!?\n"
+
+
+def property_figures(normal: Normal, counted: list[Quantity]) -> dict[str, Figure]:
+    """Loss, houses, forest and crops as ``normal`` states them, by field name."""
+    made: dict[str, Figure] = {}
+    loss = _loss(normal, [q for q in counted if q.what == "yuan"])
+    if loss is not None:
+        made["loss_yuan"] = loss
+    for quantity in counted:
+        if quantity.what == "houses" and "houses" not in made and _houses_fell(normal.text, quantity):
+            made["houses"] = _figure(normal, [quantity])
+    made.update(_areas(normal, [q for q in counted if q.what == "mu"]))
+    return made
+
+
+def _clause(text: str, place: int, ends: str = _CLAUSE_ENDS) -> tuple[int, int]:
+    left = max(text.rfind(c, max(0, place - 80), place) for c in ends) + 1
+    rights = [at for c in ends if (at := text.find(c, place, place + 80)) >= 0]
+    return max(left, place - 80), min(rights, default=min(len(text), place + 80))
+
+
+def _loss(normal: Normal, sums: list[Quantity]) -> Figure | None:
+    text = normal.text
+    losses: list[Quantity] = []
+    others: list[Quantity] = []
+    for quantity in sums:
+        left, _ = _clause(text, quantity.start)
+        before = text[left : quantity.start]
+        if _NOT_LOSS.search(before):
+            continue
+        if _LOSS.search(before):
+            losses.append(quantity)
+        elif quantity.unit and (_SUMS.search(before) or _SUMS.match(text, quantity.end)):
+            others.append(quantity)
+    direct = [q for q in losses if "直接" in text[_clause(text, q.start)[0] : q.start]]
+    if direct:
+        return _figure(normal, [direct[-1]])
+    cash = next((q for q in [*losses, *others] if _CASH.search(text, max(0, q.start - 8), q.start)), None)
+    goods = next((q for q in others if _GOODS.search(text, max(0, q.start - 6), q.start)), None)
+    if cash and goods and 0 < goods.start - cash.end < 40:
+        return _figure(normal, [cash, goods])
+    if losses:
+        return _figure(normal, [losses[-1]])
+    return _figure(normal, [max(others, key=lambda q: q.number.value or 0)]) if others else None
+
+
+def _houses_fell(text: str, quantity: Quantity) -> bool:
+    left, right = _clause(text, quantity.start)
+    around = text[left:right]
+    fell, after = _FELL.search(around), text[quantity.end : quantity.end + 8]
+    if not fell:
+        return False
+    hit = text[max(left, quantity.start - 8) : quantity.start] + after
+    return bool(_FELL.search(hit)) and (quantity.unit in ("间", "户", "栋", "幢") or bool(_ROOFS.search(hit)))
+
+
+def _areas(normal: Normal, areas: list[Quantity]) -> dict[str, Figure]:
+    text = normal.text
+    forested = bool(_FOREST.search(text))
+    made: dict[str, Figure] = {}
+    for quantity in areas:
+        left, right = _clause(text, quantity.start, _CLAUSE_ENDS + "、()")
+        around = text[max(left, quantity.start - 24) : min(right, quantity.end + 10)]
+        sentence = text[slice(*_clause(text, quantity.start, "。\n"))]
+        if _LOST.search(around):
+            made["crop_lost_mu"] = _figure(normal, [quantity])
+        elif _VICTIM_FOREST.search(around):
+            made["forest_mu"] = _figure(normal, [quantity])
+        elif _CROP.search(around) or (_CROP.search(sentence) and "受灾" in around):
+            made.setdefault("crop_mu", _figure(normal, [quantity]))
+        elif forested and (_BURNT.search(around) or _FOREST.search(around)):
+            made.setdefault("forest_mu", _figure(normal, [quantity]))
+    return made
+
+
+def _figure(normal: Normal, parts: list[Quantity]) -> Figure:
+    evidence = tuple(normal.span(q.start, q.end) for q in parts)
+    stated = [q.number.value for q in parts if q.number.value is not None]
+    if len(stated) < len(parts):
+        return Figure(value=None, qualifier="unknown", evidence=evidence)
+    if len(parts) == 1:
+        number = parts[0].number
+        return Figure(value=stated[0], max=number.high, qualifier=number.qualifier, evidence=evidence)
+    return Figure(value=sum(stated), qualifier="about", evidence=evidence)

@@ -1,0 +1,365 @@
+"""One message's way through the desk: read → classify → match to an incident → route → deliveries, in one transaction.
+
+``prepare`` is pure and needs no store. ``take`` runs inside a write transaction and applies what was decided; run twice it
+changes nothing the second time. The daemon, ``gateway explain`` and the demo all run exactly this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from gateway import reading
+from gateway.core import catalogue, matching, outgoing, render, triage
+from gateway.core.calendar import Moment
+from gateway.core.directory import Unit
+from gateway.core.model import (
+    Address,
+    Classification,
+    Destination,
+    Doubt,
+    Event,
+    Incident,
+    Match,
+    Message,
+    Report,
+)
+from gateway.house import House
+from gateway.store import Tx, deliveries, incidents, journal, messages
+
+CANDIDATES_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message read and classified; ``marking`` or ``failed`` replace the report."""
+
+    message: Message
+    report: Report | None = None
+    found: Classification = field(default_factory=Classification)
+    unit: Unit | None = None
+    marking: str | None = None
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a message."""
+
+    action: str
+    incident: Incident | None = None
+    report: Report | None = None
+    found: Classification = field(default_factory=Classification)
+    moment: Moment | None = None
+    route: tuple[Destination, ...] = ()
+    because: str = ""
+    duplicate_of: str | None = None
+    proposed: tuple[str, ...] = ()
+
+
+def prepare(house: House, row: messages.MessageRow, message: Message, failed: str | None = None) -> Prepared:
+    """Read and classify ``message``. A marking is looked for first, in every text there is, and ends the reading."""
+    texts = [message.subject, message.text, message.quoted]
+    for attachment in message.attachments:
+        texts += [attachment.name, attachment.text or ""]
+    marking = reading.find_marking(texts)
+    if marking:
+        return Prepared(message=message, marking=marking)
+    unit = house.config.directory.unit(row.sender)
+    local = house.local(row.received_at)
+    report = reading.read(
+        message,
+        channel=row.channel,
+        received_at=local,
+        sender_unit=unit,
+        gazetteer=house.config.gazetteer,
+        words=house.config.words,
+    )
+    found = catalogue.classify(house.config.catalogue, report, subject=message.subject)
+    return Prepared(
+        message=message, report=report, found=_second_opinions(house, message, report, found), unit=unit, failed=failed
+    )
+
+
+def _second_opinions(house: House, message: Message, report: Report, found: Classification) -> Classification:
+    """Plugins add items and doubts; they never take one away."""
+    items, review = list(found.items), list(found.review)
+    for reader in house.readers.values():
+        review += reader.read(message, report)
+    for classifier in house.classifiers.values():
+        for more in classifier.classify(report, found):
+            (items if isinstance(more, Match) else review).append(more)
+    return msgspec.structs.replace(found, items=tuple(items), review=tuple(review))
+
+
+def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now: datetime) -> Taken:
+    """Apply what ``prepared`` says to the register. ``now`` is the instant of the work, not the one that decides."""
+    if messages.get(tx, row.id).state != "accepted":
+        return Taken(action="duplicate", because="already taken")
+    if prepared.marking:
+        return _quarantine(tx, house, row, prepared, now)
+    copy = _copy_of(tx, house, row, prepared.message)
+    if copy is not None:
+        return _duplicate(tx, row, prepared, copy, now)
+    report = prepared.report
+    assert report is not None
+    open_ones = incidents.candidates(tx, row.received_at - CANDIDATES_FOR)
+    facts = matching.MessageFacts(
+        channel=row.channel,
+        sender=row.sender,
+        received_at=house.local(row.received_at),
+        subject=prepared.message.subject,
+        in_reply_to=prepared.message.in_reply_to,
+        references=prepared.message.references,
+        kinds=prepared.found.kinds,
+        unit=report.unit or (prepared.unit.name if prepared.unit else None),
+    )
+    verdict = matching.match(report, facts, open_ones, house.config.matching)
+    decided = triage.decide(report, prepared.found, verdict, duplicate_of=None)
+    failed = prepared.failed or (prepared.message.unread if not prepared.message.text.strip() else None)
+    if failed:
+        decided = replace_triage(decided, failed)
+    if decided.action == "ignore":
+        return _ignore(tx, row, prepared, decided.because, now)
+    work = _Work(tx, house, row, prepared, now)
+    if decided.action in ("attach", "merge") and verdict.incident is not None:
+        return work.join(decided.action, verdict)
+    return work.open(decided.action, decided.needs_person, decided.because, verdict)
+
+
+def replace_triage(decided: triage.Triage, failed: str) -> triage.Triage:
+    """Content that could not be read always reaches a person, whatever else was thought of it."""
+    return msgspec.structs.replace(decided, action="new", needs_person=failed, because=failed)
+
+
+def _copy_of(tx: Tx, house: House, row: messages.MessageRow, message: Message) -> str | None:
+    digests = [a.name + ":" + tx.keys.digest("attachment", a.data) for a in message.attachments]
+    text = render.canonical(message.subject, message.text, *digests)
+    if not render.canonical(message.subject, message.text) and not digests:
+        return None
+    seen = messages.content_seen(tx, text, row.sender, row.received_at - timedelta(seconds=house.config.repeat_seconds))
+    if seen is None:
+        messages.remember_content(tx, row.id, text)
+    return seen
+
+
+def _duplicate(tx: Tx, row: messages.MessageRow, prepared: Prepared, of: str, now: datetime) -> Taken:
+    first = messages.get(tx, of)
+    messages.set_state(tx, row.id, "duplicate", incident=first.incident, duplicate_of=of, carrier_id=prepared.message.message_id)
+    number = incidents.get(tx, first.incident) if first.incident else None
+    journal.emit(
+        tx, Event(at=now, event="duplicate", incident=number.number if number else None, message=row.id, data={"of": of})
+    )
+    return Taken(
+        action="duplicate", incident=number, report=prepared.report, found=prepared.found, duplicate_of=of, because=f"= {of}"
+    )
+
+
+def _ignore(tx: Tx, row: messages.MessageRow, prepared: Prepared, because: str, now: datetime) -> Taken:
+    messages.set_state(tx, row.id, "ignored", why=because, carrier_id=prepared.message.message_id)
+    journal.emit(tx, Event(at=now, event="ignored", message=row.id, data={"why": because}))
+    return Taken(action="ignore", report=prepared.report, found=prepared.found, because=because)
+
+
+def _quarantine(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now: datetime) -> Taken:
+    """Seal the key away for the bureau; what goes out says that something came, not what."""
+    messages.quarantine(tx, row.id, house.bureau_public)
+    journal.emit(
+        tx,
+        Event(
+            at=now,
+            event="quarantined",
+            message=row.id,
+            data={"channel": row.channel, "via": row.via, "to": house.config.secrecy_office},
+        ),
+    )
+    values = {
+        "number": row.id,
+        "channel": render.CHANNELS[row.channel],
+        "received_at": house.local(row.received_at).strftime("%Y-%m-%d %H:%M"),
+        "sender": row.sender,
+        "city": house.config.city,
+    }
+    directory, templates = house.config.directory, house.config.templates
+    bureau = directory.office(house.config.secrecy_office)
+    if bureau is not None:
+        put(tx, row, None, [outgoing.notice("marked", bureau.id, bureau.ways, templates, values)], now)
+    back = reply_ways(house, row)
+    if back:
+        put(tx, row, None, [outgoing.notice("marked_sender", f"sender:{row.id}", back, templates, values)], now)
+    else:
+        journal.emit(
+            tx,
+            Event(
+                at=now,
+                event="alarm",
+                message=row.id,
+                data={"what": "secrecy", "why": "no way back to the sender of a marked message"},
+            ),
+        )
+    return Taken(action="quarantine", because="marking")
+
+
+def reply_ways(house: House, row: messages.MessageRow) -> tuple[Address, ...]:
+    """Ways back to whoever sent ``row``: the way it came, else what the directory knows of the unit."""
+    unit = house.config.directory.unit(row.sender)
+    by = house.config.reply_transports
+    found: list[Address] = []
+    if row.channel == "email" and "@" in row.sender:
+        found.append(Address(transport=by["email"], address=row.sender))
+    if row.channel == "sms":
+        found.append(Address(transport=by["sms"], address=row.sender))
+    for phone in (p.phone for p in unit.informants if p.phone) if unit else ():
+        found.append(Address(transport=by["sms"], address=phone))
+    if unit and unit.mail:
+        found.append(Address(transport=by["email"], address=unit.mail))
+    return tuple(dict.fromkeys(found))
+
+
+def put(tx: Tx, row: messages.MessageRow, incident: Incident | None, drafts: list[outgoing.Draft], now: datetime) -> None:
+    """Queue ``drafts``; each is a row before the transaction that decided it ends."""
+    for draft in drafts:
+        queued = deliveries.DeliveryRow(
+            id=tx.new_id(),
+            incident=incident.id if incident else None,
+            message=row.id,
+            destination=draft.destination,
+            duty=draft.duty,
+            transport=draft.ways[0].transport,
+            address=draft.ways[0].address,
+            created_at=now,
+            next_try_at=now,
+            ways=draft.ways[1:],
+            cleared=draft.cleared,
+        )
+        what = deliveries.Content(subject=draft.subject, text=draft.text, short_text=draft.short_text)
+        deliveries.insert(tx, queued, what)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Opening or extending an incident for one message."""
+
+    tx: Tx
+    house: House
+    row: messages.MessageRow
+    prepared: Prepared
+    now: datetime
+
+    def open(self, action: str, needs_person: str | None, because: str, verdict: matching.Verdict) -> Taken:
+        report, found, row = self.prepared.report, self.prepared.found, self.row
+        assert report is not None
+        local = self.house.local(row.received_at)
+        state = {"below_threshold": "below_threshold", "drill": "drill"}.get(action, "open")
+        items = () if action == "drill" else tuple(m.item for m in found.items)
+        review = found.review + tuple(Doubt(item=None, because=f"或与 {n} 为同一事件") for n in verdict.proposed)
+        incident = Incident(
+            id=self.tx.new_id(),
+            number=incidents.next_number(self.tx, local.year),
+            title=render.title(report, self.prepared.message.subject) if report.text.strip() else (needs_person or "—"),
+            state=state,  # type: ignore[arg-type]
+            items=items,
+            kinds=found.kinds,
+            report=report,
+            why={m.item: m.why for m in found.items if items},
+            review=review,
+            missing=found.missing,
+            sensitive=found.sensitive or report.sensitive,
+            needs_person=needs_person,
+            first_received_at=row.received_at,
+            next_step=_next_step(action, needs_person),
+        )
+        incidents.insert(self.tx, incident)
+        self._link(incident, "needs_person" if needs_person else "read", needs_person)
+        event = {"below_threshold": "below_threshold", "drill": "drill"}.get(action, "registered")
+        self._emit(event, incident, items=list(items), kinds=list(found.kinds), rules=found.rules or None)
+        if needs_person:
+            self._emit("needs_person", incident, why=needs_person)
+        moment = self.house.config.calendar.moment(local)
+        route = () if state != "open" else self._send(incident, moment, because)
+        return Taken(action=action, incident=incident, report=report, found=found, moment=moment, route=route, because=because,
+                     proposed=verdict.proposed)  # fmt: skip
+
+    def join(self, action: str, verdict: matching.Verdict) -> Taken:
+        report, found = self.prepared.report, self.prepared.found
+        assert report is not None and verdict.incident is not None
+        before = incidents.get(self.tx, verdict.incident)
+        facts, revisions = matching.combine(before.report, report)
+        again = catalogue.classify(self.house.config.catalogue, facts, subject=before.title)
+        items = tuple(dict.fromkeys((*(m.item for m in found.items), *(m.item for m in again.items), *before.items)))
+        state = "followed_up" if before.state == "open" else before.state
+        if before.state == "below_threshold" and (items or found.review):
+            state = "open"
+        incident = msgspec.structs.replace(
+            before,
+            report=facts,
+            state=state,
+            items=items,
+            why={**before.why, **{m.item: m.why for m in (*again.items, *found.items)}},
+            kinds=tuple(dict.fromkeys((*before.kinds, *found.kinds))),
+            review=found.review or before.review,
+            missing=again.missing,
+            sensitive=before.sensitive or found.sensitive or report.sensitive,
+        )
+        incident = incidents.update(self.tx, incident)
+        self._link(incident, "read", None)
+        if action == "merge":
+            self._emit("merged", incident, into=incident.number, why=verdict.why)
+        else:
+            self._emit("attached", incident, kind=report.kind, items=list(items), why=verdict.why)
+        for revision in revisions:
+            self._emit("revised", incident, field=revision.field)
+        moment = self.house.config.calendar.moment(self.house.local(self.row.received_at))
+        # What leaves is the new report under the incident's number: the reader needs what was said now.
+        told = msgspec.structs.replace(incident, report=report, title=before.title)
+        route = self._send(told, moment, verdict.why) if incident.state in ("open", "followed_up") else ()
+        shown = found if found.items else msgspec.structs.replace(again, kinds=incident.kinds)
+        return Taken(
+            action=action, incident=incident, report=report, found=shown, moment=moment, route=route, because=verdict.why
+        )
+
+    def _link(self, incident: Incident, state: str, why: str | None) -> None:
+        carrier = self.prepared.message.message_id or self.row.carrier_id
+        messages.set_state(self.tx, self.row.id, state, incident=incident.id, why=why, carrier_id=carrier)
+        incidents.link(self.tx, incident.id, self.row.id, carrier, self.row.sender, self.row.received_at)
+
+    def _send(self, incident: Incident, moment: Moment, because: str) -> tuple[Destination, ...]:
+        config, row = self.house.config, self.row
+        named: dict[str, Destination] = {}
+        for router in self.house.routers.values():
+            for destination in router.route(incident, moment, config.directory):
+                named.setdefault(destination.office, destination)
+        values = render.incident_values(
+            incident, city=config.city, received_at=moment.local, channel=row.channel, sender=row.sender
+        )
+        values["pages"] = str(self.prepared.message.pages or "")
+        form = "unread" if incident.needs_person and not incident.report.text.strip() else "report"
+        made, unreachable = outgoing.drafts(
+            incident, list(named.values()), config.directory, config.templates, values, form  # type: ignore[arg-type]
+        )  # fmt: skip
+        put(self.tx, row, incident, made, self.now)
+        self._emit("routed", incident, destinations=list(named), why=moment.why, working_hours=moment.working)
+        for office in unreachable:
+            self._emit("alarm", incident, what="routing", why=f"no way to office {office}")
+        if not named:
+            self._emit("alarm", incident, what="routing", why="no router named an office")
+        if not moment.known:
+            self._emit("alarm", incident, what="routing", why=f"calendar year {moment.local.year} unknown: taken as out of hours")
+        return tuple(named.values())
+
+    def _emit(self, event: str, incident: Incident, **data: Any) -> None:
+        journal.emit(self.tx, Event(at=self.now, event=event, incident=incident.number, message=self.row.id, data=data))
+
+
+def _next_step(action: str, needs_person: str | None) -> str:
+    if action in ("below_threshold", "drill"):
+        return ""
+    return "由人识读原件" if needs_person else "等待签收"
+
+
+def blank(why: str) -> Prepared:
+    """What the desk takes when even taking failed: nothing of the content, a person must look."""
+    return Prepared(message=Message(text="", unread=why), report=Report(text=""), failed=why)

@@ -1,0 +1,317 @@
+"""conf/ → frozen settings. The whole is validated before anything is refused: all faults at once, each with file and line.
+
+The order follows the references: ways in and out have names, offices name ways, routers name offices and kinds.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
+
+from gateway import conf_build, conf_domain
+from gateway.api import Settings
+from gateway.conf_source import Reader, Source
+from gateway.core import render
+from gateway.core.calendar import Calendar
+from gateway.core.catalogue import Catalogue
+from gateway.core.clocks import Clock
+from gateway.core.directory import Directory
+from gateway.core.matching import MatchRules
+from gateway.core.roster import Roster
+from gateway.faults import ConfError, Fault, unknown_name
+from gateway.host import Host
+from gateway.i18n import Lang, _
+from gateway.reading.gazetteer import Gazetteer
+from gateway.reading.words import Words
+from gateway.settings_model import CalendarFile, DirectoryFile, DispatchSettings, GatewayFile, Limits
+
+__all__ = ["ConfError", "Config", "Configured", "Fault", "check", "language", "load"]
+
+FILES = ("gateway", "directory", "catalogue", "clocks", "gazetteer", "reading")
+FOLDERS = {"channels.d": ("channel", "transport"), "routes.d": ("router", "reader", "classifier")}
+SORTS = tuple(sort for sorts in FOLDERS.values() for sort in sorts)
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A plugin's class with its settings under the name that conf gives it. ``where`` is file:line."""
+
+    name: str
+    kind: str
+    cls: type[Any]
+    settings: BaseModel
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All of conf/, validated. Paths are absolute; only enabled plugins are listed; ``digest`` names this very conf."""
+
+    path: Path
+    city: str
+    timezone: str
+    lang: Lang
+    state: Path
+    audit_log: Path
+    secrets: Path
+    store_url: str
+    limits: Limits
+    dispatch: DispatchSettings
+    channels: tuple[Configured, ...]
+    transports: tuple[Configured, ...]
+    routers: tuple[Configured, ...]
+    readers: tuple[Configured, ...]
+    classifiers: tuple[Configured, ...]
+    catalogue: Catalogue
+    clocks: tuple[Clock, ...]
+    matching: MatchRules
+    calendar: Calendar
+    directory: Directory
+    roster: Roster
+    gazetteer: Gazetteer
+    words: Words
+    templates: Mapping[str, str]
+    repeat_seconds: float
+    secrecy_office: str
+    bureau_public_key: str
+    reply_transports: Mapping[str, str]
+    sentry_dsn: str
+    sentry_environment: str
+    demo: bool
+    digest: str
+    warnings: tuple[Fault, ...]
+
+
+def language(conf_dir: Path) -> Lang:
+    """The language that conf asks for, read before anything else so that faults are told in it; zh where it cannot be."""
+    try:
+        data = tomllib.loads((conf_dir / "gateway.toml").read_text(encoding="utf-8"))
+        return "en" if data["gateway"]["lang"] == "en" else "zh"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "zh"
+
+
+def check(conf_dir: Path, host: Host, *, today: date | None = None) -> Config:
+    """As ``load``, but a present year without a calendar is refused as well. Raises ``ConfError``."""
+    config = load(conf_dir, host, today=today)
+    if any(warning.grave for warning in config.warnings):
+        raise ConfError(warning for warning in config.warnings if warning.grave)
+    return config
+
+
+def load(conf_dir: Path, host: Host, *, today: date | None = None) -> Config:
+    """Read and validate all of ``conf_dir``. Raises ``ConfError`` with every fault.
+
+    A year without a calendar comes back as a warning: a daemon that has to start again on 1 January starts, takes every
+    hour as out of hours and alarms. ``today`` decides which year is meant; default: now, in the city's zone.
+    """
+    return _Loader(conf_dir, host, today).load()
+
+
+class _Loader:
+    def __init__(self, conf_dir: Path, host: Host, today: date | None) -> None:
+        self.root = conf_dir
+        self.host = host
+        self.today = today
+        self.reader = Reader(conf_dir)
+        self.files: dict[str, Source | None] = {}
+        self.plugin_files: dict[str, list[Source]] = {}
+
+    def load(self) -> Config:
+        reader = self.reader
+        self._read()
+        raw_offices = _tables(self.files["directory"], "office")
+        domain = conf_domain.parse(reader, self.files)
+        context = {
+            "office": {str(o[key]): str(o.get("id")) for key in ("id", "name") for o in raw_offices if key in o},
+            "transport": _own(self._names("transport")),
+            "channel": _own(self._names("channel")),
+            "kind": _own(domain.kinds),
+        }
+        main = self._table("gateway", GatewayFile, context)
+        plugins = {sort: list(self._plugins(sort, context)) for sort in SORTS}
+        book = self._table("directory", DirectoryFile, context)
+        years = [(s, reader.validate(s, (), CalendarFile, context)) for s in reader.folder("calendar.d")]
+        zone = main.gateway.timezone if main else "Asia/Shanghai"
+        section = (main or GatewayFile()).calendar
+        calendar = conf_build.calendar(reader, [(s, y) for s, y in years if y is not None], section, zone)
+        today = self.today or datetime.now(ZoneInfo(zone)).date()
+        conf_build.unknown_years(reader, calendar, today, section.warn_weeks)
+        templates = self._templates()
+        directory, roster = self._people(main, book, zone, plugins["transport"])
+        serious = [f for f in (*reader.faults, *self.host.faults) if f.grave and f.key != "year"]
+        if serious or main is None or directory is None:
+            raise ConfError(f for f in (*reader.faults, *self.host.faults) if f.grave)
+        return _config(self, main, plugins, domain, calendar, directory, roster, templates)
+
+    def _read(self) -> None:
+        reader = self.reader
+        self.files = {name: reader.toml(f"{name}.toml") for name in FILES}
+        self.plugin_files = {folder: reader.folder(folder) for folder in FOLDERS}
+        for path in sorted(self.root.glob("plugins.d/*.py")):
+            reader.text(f"plugins.d/{path.name}")
+        for path in sorted((*self.root.glob("*.toml"), *self.root.glob("*.d"))):
+            known = [*(f"{name}.toml" for name in FILES), *FOLDERS, "calendar.d", "plugins.d"]
+            if path.name not in known:
+                reader.fault(path.name, 1, path.name, unknown_name(_("file"), path.name, known))
+
+    def _table(self, name: str, model: type[Any], context: Any) -> Any:
+        source = self.files[name]
+        return self.reader.validate(source, (), model, context) if source else None
+
+    def _names(self, sort: str) -> list[str]:
+        return [name for source in self._sources(sort) for name in _mapping(source.data.get(sort))]
+
+    def _sources(self, sort: str) -> list[Source]:
+        return next(self.plugin_files[folder] for folder, sorts in FOLDERS.items() if sort in sorts)
+
+    def _plugins(self, sort: str, context: Any) -> Iterator[Configured]:
+        seen: dict[str, str] = {}
+        for source in self._sources(sort):
+            self._unknown_tables(source, sort)
+            if not isinstance(source.data.get(sort, {}), dict):
+                self.reader.at(source, (sort,), _("is no table; allowed: [{sort}.NAME]").format(sort=sort))
+                continue
+            for name, table in _mapping(source.data.get(sort)).items():
+                where = f"{source.name}:{source.line((sort, name))}"
+                if name in seen:
+                    text = _("this name is already used at {where}; each must be unique").format(where=seen[name])
+                    self.reader.at(source, (sort, name), text)
+                seen.setdefault(name, where)
+                if not isinstance(table, dict):
+                    self.reader.at(source, (sort, name), _("is no table; allowed: [{sort}.NAME]").format(sort=sort))
+                    continue
+                made = self._plugin(source, sort, name, table, where, context)
+                if made is not None:
+                    yield made
+
+    def _unknown_tables(self, source: Source, sort: str) -> None:
+        allowed = FOLDERS[source.name.partition("/")[0]]
+        for key in source.data:
+            if key not in allowed and sort == allowed[0]:
+                self.reader.at(source, (key,), unknown_name(_("table"), key, allowed))
+
+    def _plugin(
+        self, source: Source, sort: str, name: str, table: dict[str, Any], where: str, context: Any
+    ) -> Configured | None:
+        path = (sort, name)
+        kinds = self.host.kinds[f"{sort}s"]
+        kind, enabled = table.get("kind"), table.get("enabled", True)
+        if not isinstance(enabled, bool):
+            self.reader.at(source, (*path, "enabled"), _("allowed: true or false"))
+        if not isinstance(kind, str) or kind not in kinds:
+            text = _("is missing; {what}").format(what=_("the plugin class that is to be used"))
+            if kind is not None:
+                text = unknown_name(_("plugin kind"), str(kind), kinds)
+            self.reader.at(source, (*path, "kind"), text)
+            return None
+        cls = kinds[kind]
+        rest = {key: value for key, value in table.items() if key not in ("kind", "enabled")}
+        bare = Source(source.name, {sort: {name: rest}}, source.index)
+        settings_class: type[Settings] = cls.Settings
+        settings = self.reader.validate(bare, path, settings_class, context)
+        if settings is None or enabled is not True:
+            return None
+        return Configured(name, kind, cls, settings, where)
+
+    def _templates(self) -> dict[str, str]:
+        found = {}
+        for name in render.TEMPLATES:
+            text = self.reader.text(f"templates/{name}")
+            if text is None:
+                continue
+            found[name] = text
+            for number, line in enumerate(text.splitlines(), 1):
+                for wrong in render.unknown_names(line):
+                    what = unknown_name(_("placeholder"), wrong, render.NAMES)
+                    self.reader.fault(f"templates/{name}", number, f"${wrong}", what)
+        return found
+
+    def _people(
+        self, main: GatewayFile | None, book: DirectoryFile | None, zone: str, transports: list[Configured]
+    ) -> tuple[Directory | None, Roster]:
+        source = self.files["directory"]
+        if book is None or source is None:
+            return None, Roster()
+        enabled = frozenset(t.name for t in transports)
+        cleared = main.secrecy.cleared_transports if main else ()
+        directory = conf_build.directory(self.reader, source, book, enabled, cleared)
+        return directory, conf_build.duty_roster(self.reader, "roster.csv", directory, zone)
+
+
+def _config(
+    loader: _Loader,
+    main: GatewayFile,
+    plugins: Mapping[str, list[Configured]],
+    domain: conf_domain.Domain,
+    calendar: Calendar,
+    directory: Directory,
+    roster: Roster,
+    templates: Mapping[str, str],
+) -> Config:
+    section, root = main.gateway, loader.root.resolve()
+    state = root / section.state
+    assert domain.catalogue is not None and domain.gazetteer is not None and domain.words is not None
+    return Config(
+        path=root,
+        city=section.city,
+        timezone=section.timezone,
+        lang=section.lang,
+        state=state,
+        audit_log=root / section.audit_log if section.audit_log else state / "audit.jsonl",
+        secrets=root / section.secrets,
+        store_url=_store_url(section.store, root, state),
+        limits=main.limits,
+        dispatch=main.dispatch,
+        channels=tuple(plugins["channel"]),
+        transports=tuple(plugins["transport"]),
+        routers=tuple(plugins["router"]),
+        readers=tuple(plugins["reader"]),
+        classifiers=tuple(plugins["classifier"]),
+        catalogue=domain.catalogue,
+        clocks=domain.clocks,
+        matching=domain.matching,
+        calendar=calendar,
+        directory=directory,
+        roster=roster,
+        gazetteer=domain.gazetteer,
+        words=domain.words,
+        templates=templates,
+        repeat_seconds=main.repeat.window_seconds,
+        secrecy_office=main.secrecy.office,
+        bureau_public_key=main.secrecy.bureau_public_key,
+        reply_transports={"email": main.reply.email, "sms": main.reply.sms},
+        sentry_dsn=main.sentry.dsn,
+        sentry_environment=main.sentry.environment,
+        demo=section.demo,
+        digest=loader.reader.digest(),
+        warnings=tuple(sorted(loader.reader.faults)),
+    )
+
+
+def _store_url(given: str, root: Path, state: Path) -> str:
+    """Relative SQLite paths count from the configuration folder."""
+    if not given:
+        return f"sqlite:///{state / 'gateway.db'}"
+    scheme, slashes, path = given.partition("sqlite:///")
+    return f"{slashes}{root / path}" if slashes and not scheme else given
+
+
+def _tables(source: Source | None, key: str) -> list[dict[str, Any]]:
+    found = source.data.get(key) if source else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _own(names: Any) -> dict[str, str]:
+    return {name: name for name in names}

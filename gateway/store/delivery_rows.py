@@ -1,0 +1,61 @@
+"""How a delivery looks outside the data base."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.core.model import Address, DeliveryState
+from gateway.store.ids import instant, instant_or_none
+from gateway.store.tables import deliveries
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery as the register shows it. ``ways`` are the addresses left to try; ``refs`` the peer's ids of it."""
+
+    id: str
+    incident: str | None = None
+    message: str | None = None
+    destination: str
+    duty: str = "receive"
+    transport: str
+    address: str
+    state: DeliveryState = "waiting"
+    attempts: int = 0
+    created_at: datetime
+    next_try_at: datetime
+    delivered_at: datetime | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    why: str | None = None
+    refs: tuple[str, ...] = ()
+    fallback_of: str | None = None
+    ways: tuple[Address, ...] = ()
+    cleared: bool = False
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What a delivery says: sealed under a key of its own."""
+
+    subject: str
+    text: str
+    short_text: str = ""
+    headers: dict[str, str] = {}
+
+
+COLUMNS = tuple(deliveries.c[name] for name in DeliveryRow.__struct_fields__)
+
+
+def row(found: sa.Row[Any]) -> DeliveryRow:
+    """A row of the table as a ``DeliveryRow``."""
+    values = {name: found._mapping[name] for name in DeliveryRow.__struct_fields__}
+    values["created_at"] = instant(values["created_at"])
+    values["next_try_at"] = instant(values["next_try_at"])
+    values["delivered_at"] = instant_or_none(values["delivered_at"])
+    values["acknowledged_at"] = instant_or_none(values["acknowledged_at"])
+    values["refs"] = msgspec.json.decode(values["refs"], type=tuple[str, ...])
+    values["ways"] = msgspec.json.decode(values["ways"], type=tuple[Address, ...])
+    return DeliveryRow(**values)

@@ -1,0 +1,301 @@
+"""What came in: every message sealed at once, a second copy linked to the first, quarantine."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.core import lifecycle
+from gateway.core.model import MessageState, RawMessage
+from gateway.store import vault
+from gateway.store.errors import KeyGone, NotFound, Stale
+from gateway.store.ids import instant, micros
+from gateway.store.seal import Envelope, Exported, pack_keys
+from gateway.store.tables import messages, parts
+from gateway.store.tx import Tx, clean, clean_or_none
+
+REPEAT_WINDOW = timedelta(hours=6)
+"""Equal bytes from the same sender without a carrier's id count as the same message for so long."""
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """What intake answers. ``id`` is the message's (or, for a part that completes nothing yet, the part's) id;
+    ``message`` the message that is now there to be read, if any."""
+
+    id: str
+    duplicate_of: str | None = None
+    message: str | None = None
+
+
+class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as the register shows it; its content is with ``raw``."""
+
+    id: str
+    channel: str
+    via: str
+    received_at: datetime
+    accepted_at: datetime
+    sender: str
+    recipient: str
+    carrier_id: str | None
+    state: MessageState
+    incident: str | None
+    duplicate_of: str | None
+    why: str | None
+    title: str | None
+    size: int
+    content_type: str
+    revision: int
+
+
+_COLUMNS = tuple(messages.c[name] for name in MessageRow.__struct_fields__)
+
+
+def accept(
+    tx: Tx,
+    raw: RawMessage,
+    now: datetime,
+    *,
+    repeat_window: timedelta = REPEAT_WINDOW,
+    part_group: str | None = None,
+) -> Accepted:
+    """Seal and store a message. An equal earlier one (same way, sender, carrier's id and bytes) is linked, not read
+    again. A part of a longer message goes to ``parts.accept_part``, which names the ``part_group`` when it joins them."""
+    if raw.part is not None:
+        from gateway.store.parts import accept_part  # noqa: PLC0415 - parts builds on this module
+
+        return accept_part(tx, raw, now, repeat_window=repeat_window)
+    digest = _digest(tx, raw)
+    earlier = sa.select(messages.c.id).join(vault.vault, vault.vault.c.id == messages.c.id)
+    earlier = earlier.where(messages.c.digest == digest)
+    if not raw.carrier_id:
+        earlier = earlier.where(messages.c.accepted_at > micros(now - repeat_window))
+    first: str | None = tx.scalar(earlier.order_by(messages.c.id).limit(1))
+    row = tx.new_id()
+    tx.insert(
+        messages,
+        {
+            "id": row,
+            "channel": raw.channel,
+            "via": raw.via,
+            "received_at": micros(raw.received_at),
+            "accepted_at": micros(now),
+            "sender": clean(raw.sender),
+            "recipient": clean(raw.recipient),
+            "carrier_id": clean_or_none(raw.carrier_id),
+            "content_type": clean(raw.content_type),
+            "size": len(raw.body),
+            "state": "accepted" if first is None else "duplicate",
+            "duplicate_of": first,
+            "digest": digest,
+            "part_group": part_group,
+            "revision": 1,
+        },
+    )
+    if first is not None:
+        return Accepted(id=row, duplicate_of=first, message=row)
+    # A linked copy keeps no bytes of its own: they are the first one's, and go with it should that be quarantined.
+    vault.put(tx, row, packed(raw))
+    return Accepted(id=row, message=row)
+
+
+def packed(raw: RawMessage) -> bytes:
+    """Body and remarks of a message or part, to be sealed."""
+    envelope = Envelope(body=raw.body, meta={clean(key): clean(value) for key, value in raw.meta.items()})
+    return msgspec.msgpack.encode(envelope)
+
+
+def _digest(tx: Tx, raw: RawMessage) -> str:
+    named = (raw.via, clean(raw.sender), clean(raw.carrier_id or ""))
+    return tx.keys.digest("message", *(text.encode() for text in named), raw.body)
+
+
+def get(tx: Tx, row: str) -> MessageRow:
+    """One message. Raises ``NotFound``."""
+    found = tx.one(sa.select(*_COLUMNS).where(messages.c.id == row))
+    if found is None:
+        raise NotFound(row)
+    return _row(found)
+
+
+def rows(
+    tx: Tx,
+    *,
+    states: Iterable[str] | None = None,
+    incident: str | None = None,
+    channel: str | None = None,
+    via: str | None = None,
+    before: str | None = None,
+    limit: int = 100,
+) -> list[MessageRow]:
+    """The newest messages first; ``before`` is an id to go on from."""
+    asked = sa.select(*_COLUMNS).order_by(messages.c.id.desc()).limit(limit)
+    if states is not None:
+        asked = asked.where(messages.c.state.in_(list(states)))
+    for column, value in ((messages.c.incident, incident), (messages.c.channel, channel), (messages.c.via, via)):
+        if value is not None:
+            asked = asked.where(column == value)
+    if before is not None:
+        asked = asked.where(messages.c.id < before)
+    return [_row(found) for found in tx.all(asked)]
+
+
+def pending(tx: Tx, channel: str | None = None, limit: int = 64) -> list[MessageRow]:
+    """Accepted messages that nobody has read, in the order in which they were accepted."""
+    asked = sa.select(*_COLUMNS).where(messages.c.state == "accepted").order_by(messages.c.id).limit(limit)
+    if channel is not None:
+        asked = asked.where(messages.c.channel == channel)
+    return [_row(found) for found in tx.all(asked)]
+
+
+def counts(tx: Tx) -> dict[str, int]:
+    """How many messages are in each state."""
+    asked = sa.select(messages.c.state, sa.func.count()).group_by(messages.c.state)
+    return {found[0]: int(found[1]) for found in tx.all(asked)}
+
+
+def raw(tx: Tx, row: str) -> RawMessage:
+    """The message as it came. Raises ``NotFound``; ``KeyGone`` after quarantine; ``Tampered``."""
+    found = get(tx, row)
+    try:
+        sealed = vault.get(tx, row)
+    except NotFound:
+        if found.duplicate_of is None:
+            raise
+        sealed = vault.get(tx, found.duplicate_of)
+    envelope = msgspec.msgpack.decode(sealed, type=Envelope)
+    return RawMessage(
+        channel=found.channel,  # type: ignore[arg-type]
+        via=found.via,
+        received_at=found.received_at,
+        sender=found.sender,
+        recipient=found.recipient,
+        carrier_id=found.carrier_id,
+        content_type=found.content_type,
+        body=envelope.body,
+        meta=envelope.meta,
+    )
+
+
+def set_state(
+    tx: Tx,
+    row: str,
+    state: MessageState,
+    *,
+    incident: str | None = None,
+    duplicate_of: str | None = None,
+    why: str | None = None,
+    carrier_id: str | None = None,
+    title: str | None = None,
+    revision: int | None = None,
+) -> None:
+    """Move a message; what is None stays as it was. Raises ``NotFound``, ``NotAllowed`` and, where the row is no longer
+    at ``revision``, ``Stale``."""
+    found = get(tx, row)
+    lifecycle.check(lifecycle.MESSAGES, found.state, state)
+    given: dict[str, Any] = {
+        "incident": incident,
+        "duplicate_of": duplicate_of,
+        "why": clean_or_none(why),
+        "carrier_id": clean_or_none(carrier_id),
+        "title": clean_or_none(title),
+    }
+    at = found.revision if revision is None else revision
+    values = {name: value for name, value in given.items() if value is not None}
+    statement = sa.update(messages).where(messages.c.id == row, messages.c.revision == at)
+    if tx.run(statement.values(state=state, revision=at + 1, **values)).rowcount == 0:
+        raise Stale(row)
+
+
+def content_seen(tx: Tx, text: str, sender: str, since: datetime) -> str | None:
+    """The first message of ``sender`` received since then whose remembered text is ``text``, if any."""
+    return tx.scalar(  # type: ignore[no-any-return]
+        sa.select(messages.c.id)
+        .where(
+            messages.c.content_digest == _content(tx, text),
+            messages.c.sender == clean(sender),
+            messages.c.received_at >= micros(since),
+        )
+        .order_by(messages.c.id)
+        .limit(1)
+    )
+
+
+def remember_content(tx: Tx, row: str, text: str) -> None:
+    """Keep a keyed digest of a message's canonical text, for ``content_seen``."""
+    tx.run(sa.update(messages).where(messages.c.id == row).values(content_digest=_content(tx, text)))
+
+
+def _content(tx: Tx, text: str) -> str:
+    return tx.keys.digest("content", text.encode("utf-8", "backslashreplace"))
+
+
+def quarantine(tx: Tx, row: str, bureau_public: bytes, *, why: str | None = None) -> None:
+    """Seal the keys of a message, of its parts and of what was released of them earlier to the bureau's public key (32
+    bytes), and delete the store's copies. The message's state becomes quarantined, its title and digest of the text go.
+    """
+    if get(tx, row).state == "quarantined":
+        return
+    family = _family(tx, row)
+    held = vault.keys(tx, [*family, *_parts_of(tx, family)])
+    packed = pack_keys(bureau_public, held)
+    vault.destroy(tx, held)
+    blank = {"bureau_key": packed, "title": None, "content_digest": None}
+    for member in family:
+        found = get(tx, member)
+        if member == row or found.state != "quarantined":
+            set_state(tx, member, "quarantined", why=why)
+        tx.run(sa.update(messages).where(messages.c.id == member).values(**blank))
+
+
+def _family(tx: Tx, row: str) -> list[str]:
+    """The message, where its bytes lie if it is a linked copy, what links to it, and its other forms if it was joined."""
+    bare = messages.c.id.not_in(sa.select(vault.vault.c.id))
+    root: str = tx.scalar(sa.select(messages.c.duplicate_of).where(messages.c.id == row, bare)) or row
+    group = tx.scalar(sa.select(messages.c.part_group).where(messages.c.id == root))
+    forms = {root}
+    if group is not None:
+        forms.update(one.id for one in tx.all(sa.select(messages.c.id).where(messages.c.part_group == group)))
+    copies = tx.all(sa.select(messages.c.id).where(messages.c.duplicate_of.in_(forms), bare))
+    return sorted({row, *forms, *(one.id for one in copies)})
+
+
+def _parts_of(tx: Tx, family: Sequence[str]) -> list[str]:
+    groups = sa.select(messages.c.part_group).where(messages.c.id.in_(family))
+    return [one.id for one in tx.all(sa.select(parts.c.id).where(parts.c.group_id.in_(groups)))]
+
+
+def export(tx: Tx, row: str) -> bytes:
+    """A quarantined message as a file for ``gateway unseal`` on the bureau's machine. Raises ``NotFound`` or, where it is
+    not quarantined, ``KeyGone``."""
+    found = get(tx, row)
+    packed = tx.scalar(sa.select(messages.c.bureau_key).where(messages.c.id == row))
+    if packed is None:
+        raise KeyGone(f"{row} is not quarantined")
+    family = _family(tx, row)
+    sealed = vault.sealed(tx, [*family, *_parts_of(tx, family)])
+    source = row if row in sealed else found.duplicate_of or row
+    return msgspec.json.encode(
+        Exported(
+            id=source,
+            channel=found.channel,
+            via=found.via,
+            received_at=found.received_at.isoformat(),
+            sender=found.sender,
+            content_type=found.content_type,
+            bureau_key=base64.b64encode(packed).decode(),
+            sealed={name: base64.b64encode(data).decode() for name, data in sealed.items()},
+        )
+    )
+
+
+def _row(found: sa.Row[Any]) -> MessageRow:
+    values = dict(found._mapping)
+    values["received_at"] = instant(values["received_at"])
+    values["accepted_at"] = instant(values["accepted_at"])
+    return MessageRow(**values)

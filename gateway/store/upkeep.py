@@ -1,0 +1,109 @@
+"""What the store does beside its writer: checkpoints of SQLite's -wal, and clearing out the remains of destroyed keys.
+
+A thread of its own with its own connection, so that no receipt waits for a checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from time import monotonic
+from typing import Any
+
+import sqlalchemy as sa
+
+log = logging.getLogger(__name__)
+
+WAL_BYTES = 4 << 20
+"""A -wal longer than this is checkpointed at the next commit."""
+EVERY = 30.0
+_AGAIN = 0.25
+_BUSY_MS = 50
+"""A truncating checkpoint holds up the writer while it waits for readers: it waits this long and tries again."""
+
+
+class Upkeep:
+    """The thread. On PostgreSQL it does nothing but VACUUM the vault after a key was destroyed."""
+
+    def __init__(self, engine: sa.Engine, url: sa.URL) -> None:
+        self._engine = engine
+        self._sqlite = url.get_backend_name() == "sqlite"
+        self._wal = f"{url.database}-wal"
+        self._wake = threading.Event()
+        self._clean = threading.Event()
+        self._clean.set()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="store-upkeep", daemon=True)
+        self._thread.start()
+
+    def committed(self, *, scrub: bool) -> None:
+        """Told after each commit."""
+        if scrub:
+            self._clean.clear()
+        if scrub or (self._sqlite and _size(self._wal) > WAL_BYTES):
+            self._wake.set()
+
+    def scrub(self, timeout: float) -> bool:
+        """Wait until the remains of destroyed keys are gone; False after ``timeout`` seconds."""
+        return self._clean.wait(timeout)
+
+    def stop(self) -> None:
+        """One last try to clear and shorten, then end."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        conn: Any = None
+        while True:
+            woken = self._wake.wait(EVERY if self._clean.is_set() else _AGAIN)
+            self._wake.clear()
+            try:
+                if woken or not self._clean.is_set() or (self._sqlite and _size(self._wal)):
+                    conn = conn or self._connect()
+                    self._work(conn.cursor())
+            except Exception as error:  # sqlite3.Error or psycopg.Error: try again later, the data is safe either way
+                log.warning("checkpoint put off: %s", type(error).__name__)
+                conn = _close(conn)
+            if self._stopping:
+                break
+        _close(conn)
+
+    def _connect(self) -> Any:
+        """A connection past SQLAlchemy: neither a checkpoint nor VACUUM may stand in a transaction."""
+        conn = self._engine.raw_connection()
+        dbapi: Any = conn.dbapi_connection
+        conn.detach()
+        if self._sqlite:
+            dbapi.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        else:
+            dbapi.autocommit = True
+        return dbapi
+
+    def _work(self, cursor: Any) -> None:
+        dirty = not self._clean.is_set()
+        started = monotonic()
+        if self._sqlite:
+            mode = "TRUNCATE" if dirty or self._stopping else "PASSIVE"
+            busy = cursor.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]
+            if dirty and not busy:
+                self._clean.set()
+        elif dirty:
+            cursor.execute("VACUUM vault")
+            self._clean.set()
+        cursor.close()
+        if (took := monotonic() - started) > 1:
+            log.info("checkpoint took %.1f s", took)
+
+
+def _close(conn: Any) -> None:
+    if conn is not None:
+        conn.close()
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

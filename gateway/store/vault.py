@@ -1,0 +1,61 @@
+"""Sealed texts: each under a key of its own, which lies beside it wrapped with the store key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from gateway.store.errors import KeyGone, NotFound
+from gateway.store.seal import new_key, seal, unseal
+from gateway.store.tables import vault
+from gateway.store.tx import Tx
+
+
+def put(tx: Tx, row: str, plain: bytes) -> None:
+    """Seal ``plain`` under a new key as the text of ``row``, which had none."""
+    tx.insert(vault, _sealed(tx, row, plain))
+
+
+def replace(tx: Tx, row: str, plain: bytes) -> None:
+    """Seal ``plain`` under a new key in place of what ``row`` had."""
+    tx.put(vault, _sealed(tx, row, plain))
+
+
+def get(tx: Tx, row: str) -> bytes:
+    """The text of ``row``. Raises ``NotFound``, ``KeyGone`` or ``Tampered``."""
+    found = tx.one(sa.select(vault.c.wrapped, vault.c.sealed).where(vault.c.id == row))
+    if found is None:
+        raise NotFound(row)
+    if found.wrapped is None:
+        raise KeyGone(row)
+    return unseal(tx.keys.unwrap(bytes(found.wrapped), row), bytes(found.sealed), row)
+
+
+def many(tx: Tx, rows: Iterable[str]) -> dict[str, bytes]:
+    """The texts of several rows; those whose key is gone are left out."""
+    found = tx.all(sa.select(vault).where(vault.c.id.in_(list(rows)), vault.c.wrapped.is_not(None)))
+    return {row.id: unseal(tx.keys.unwrap(bytes(row.wrapped), row.id), bytes(row.sealed), row.id) for row in found}
+
+
+def keys(tx: Tx, rows: Iterable[str]) -> dict[str, bytes]:
+    """The keys of ``rows``, for sealing to the bureau; rows whose key is gone are left out."""
+    found = tx.all(sa.select(vault.c.id, vault.c.wrapped).where(vault.c.id.in_(list(rows))))
+    return {row.id: tx.keys.unwrap(bytes(row.wrapped), row.id) for row in found if row.wrapped is not None}
+
+
+def sealed(tx: Tx, rows: Iterable[str]) -> dict[str, bytes]:
+    """The sealed bytes of ``rows`` as they lie, for export."""
+    found = tx.all(sa.select(vault.c.id, vault.c.sealed).where(vault.c.id.in_(list(rows))))
+    return {row.id: bytes(row.sealed) for row in found}
+
+
+def destroy(tx: Tx, rows: Iterable[str]) -> None:
+    """Delete the store's copy of the keys of ``rows``: what they sealed cannot be opened here any more."""
+    tx.run(sa.update(vault).where(vault.c.id.in_(list(rows))).values(wrapped=None))
+    tx.touched.add("scrub")
+
+
+def _sealed(tx: Tx, row: str, plain: bytes) -> dict[str, object]:
+    key = new_key()
+    return {"id": row, "wrapped": tx.keys.wrap(key, row), "sealed": seal(key, plain, row)}

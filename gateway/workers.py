@@ -1,0 +1,245 @@
+"""Worker processes: whatever could hang, grow or crash while reading a message does so there and not in the daemon.
+
+Wire: each frame is four octets of length (big endian) and one msgpack value; a ``Job`` goes in, a ``Done`` comes back.
+Workers are spawned, never forked; each call has a deadline and each process limits on memory, processor time and files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import struct
+import sys
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from gateway.core.model import Message, RawMessage
+
+log = logging.getLogger(__name__)
+
+FRAME = struct.Struct(">I")
+LARGEST_FRAME = 256 * 1024 * 1024
+START_SECONDS = 30.0
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "TMPDIR")
+
+
+class WorkerFailed(Exception):
+    """The message could not be read. The text says why, without a word of the message; a person must look."""
+
+
+class ReadSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker needs to build a channel: its class, its configured name and its settings as JSON.
+
+    ``path`` is the file of a plugin that is not on the import path.
+    """
+
+    module: str
+    attr: str
+    name: str
+    settings: bytes
+    path: str | None = None
+
+    @classmethod
+    def of(cls, channel: Any) -> ReadSpec:
+        """The spec of a channel object made as ``Class(name, settings, services)``."""
+        kind = type(channel)
+        try:
+            path = inspect.getfile(kind)
+        except (TypeError, OSError):
+            path = None
+        return cls(
+            module=kind.__module__,
+            attr=kind.__qualname__,
+            name=channel.name,
+            settings=channel.settings.model_dump_json().encode(),
+            path=path,
+        )
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One call: read ``raw`` with the channel of ``spec`` within ``seconds``."""
+
+    spec: ReadSpec
+    raw: RawMessage
+    seconds: float
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer: a message, or why there is none. ``spent`` asks for a fresh process (memory has grown too far)."""
+
+    message: Message | None = None
+    why: str | None = None
+    spent: bool = False
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """The first frame of a worker that has started."""
+
+    pid: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_done = msgspec.msgpack.Decoder(Done)
+
+
+class _Worker:
+    """One process. It is used by one call at a time and thrown away whenever something is wrong with it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None and process.stdout is not None
+        self.process = process
+        self.stdin = process.stdin
+        self.stdout = process.stdout
+        self.calls = 0
+        self.spent = False
+
+    @property
+    def alive(self) -> bool:
+        return self.process.returncode is None and not self.stdout.at_eof()
+
+    async def frame(self) -> bytes:
+        (size,) = FRAME.unpack(await self.stdout.readexactly(FRAME.size))
+        if size > LARGEST_FRAME:
+            raise WorkerFailed(f"the answer is over {LARGEST_FRAME} bytes")
+        return await self.stdout.readexactly(size)
+
+    async def call(self, job: Job) -> Done:
+        frame = _encode(job)
+        self.stdin.write(FRAME.pack(len(frame)) + frame)
+        await self.stdin.drain()
+        self.calls += 1
+        return _done.decode(await self.frame())
+
+    async def end(self) -> None:
+        """Kill and reap; harmless when it is dead already."""
+        if self.process.returncode is None:
+            try:
+                self.process.kill()
+            except ProcessLookupError:
+                log.debug("worker %s had gone", self.process.pid)
+        self.stdin.close()
+        await self.process.wait()
+
+
+class WorkerPool:
+    """``size`` worker processes of ``memory_mb`` MiB address space each; a call may take ``seconds``.
+
+    A worker that hangs, dies or answers nonsense is killed and replaced; after ``calls`` calls it is replaced anyway.
+    """
+
+    def __init__(self, name: str, size: int, memory_mb: int, seconds: float, *, calls: int = 500) -> None:
+        self.name = name
+        self.size = size
+        self.memory_mb = memory_mb
+        self.seconds = seconds
+        self.calls = calls
+        self._idle: deque[_Worker] = deque()
+        self._all: set[_Worker] = set()
+        self._slots = asyncio.Semaphore(size)
+        self._stopped = False
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that live now."""
+        return [worker.process.pid for worker in self._all if worker.alive]
+
+    async def start(self) -> None:
+        """Spawn all workers now, so that the first message does not wait for a start."""
+        missing = self.size - len(self._all)
+        self._idle.extend(await asyncio.gather(*(self._spawn() for _ in range(missing))))
+
+    async def stop(self) -> None:
+        """Kill every worker; calls that run raise ``WorkerFailed``."""
+        self._stopped = True
+        await asyncio.gather(*(self._discard(worker) for worker in list(self._all)))
+        self._idle.clear()
+
+    async def read(self, channel: Any, raw: RawMessage) -> Message:
+        """Read ``raw`` as ``channel`` (a channel object or a ``ReadSpec``) would. Raises ``WorkerFailed``."""
+        spec = channel if isinstance(channel, ReadSpec) else ReadSpec.of(channel)
+        async with self._slots:
+            if self._stopped:
+                raise WorkerFailed("the worker pool has stopped")
+            worker = await self._take()
+            try:
+                done = await self._ask(worker, Job(spec=spec, raw=raw, seconds=self.seconds))
+            except BaseException:
+                await asyncio.shield(self._discard(worker))
+                raise
+            await self._give_back(worker, spent=done.spent)
+        if done.message is None:
+            raise WorkerFailed(done.why or "the worker gave no answer")
+        return done.message
+
+    async def _ask(self, worker: _Worker, job: Job) -> Done:
+        """One call with its deadline; every way to fail becomes ``WorkerFailed``."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await worker.call(job)
+        except TimeoutError:
+            log.warning("pool %s: worker %s took over %s s and is killed", self.name, worker.process.pid, self.seconds)
+            raise WorkerFailed(f"reading took longer than {self.seconds:g} s") from None
+        except (asyncio.IncompleteReadError, ConnectionError, OSError):
+            code = await self._code(worker)
+            log.warning("pool %s: worker %s ended with %s", self.name, worker.process.pid, code)
+            raise WorkerFailed(f"the worker process ended ({code})") from None
+        except msgspec.DecodeError:
+            raise WorkerFailed("the worker's answer could not be understood") from None
+
+    @staticmethod
+    async def _code(worker: _Worker) -> str:
+        """How the process ended: ``exit 3`` or ``signal 9``."""
+        await worker.end()
+        code = worker.process.returncode or 0
+        return f"signal {-code}" if code < 0 else f"exit {code}"
+
+    async def _take(self) -> _Worker:
+        while self._idle:
+            worker = self._idle.popleft()
+            if worker.alive:
+                return worker
+            await self._discard(worker)
+        return await self._spawn()
+
+    async def _give_back(self, worker: _Worker, *, spent: bool) -> None:
+        if self._stopped or spent or worker.calls >= self.calls or not worker.alive:
+            await self._discard(worker)
+        else:
+            self._idle.append(worker)
+
+    async def _discard(self, worker: _Worker) -> None:
+        self._all.discard(worker)
+        await worker.end()
+
+    async def _spawn(self) -> _Worker:
+        """A fresh process, ready for its first call. Raises ``WorkerFailed`` when it does not come up."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "gateway.worker_main", str(self.memory_mb),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                env=_environment(), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise WorkerFailed(f"no worker process could be started ({type(error).__name__})") from None
+        worker = _Worker(process)
+        self._all.add(worker)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                msgspec.msgpack.decode(await worker.frame(), type=Ready)
+        except (TimeoutError, asyncio.IncompleteReadError, msgspec.DecodeError):
+            await self._discard(worker)
+            raise WorkerFailed("a worker process did not start") from None
+        except BaseException:
+            await asyncio.shield(self._discard(worker))
+            raise
+        return worker
+
+
+def _environment() -> dict[str, str]:
+    """Only what an interpreter needs: no credentials directory, no proxies; small malloc arenas under the memory limit."""
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return kept | {"PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}

@@ -1,0 +1,128 @@
+"""E-mail (电子邮件) over SMTP and LMTP: ``250 2.0.0 accepted as ID`` once the mail is on stable storage.
+
+Sources: RFC 5321, RFC 2033, RFC 5322. The bytes are kept as they came; ``read`` undoes MIME later, in a worker.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import ClassVar, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gateway.api import Channel, Field, Intake, Message, RawMessage, Services, Settings, hookimpl
+from gateway_plugins.mailtext import read_mail
+from gateway_plugins.smtpin.listener import Door, Listeners, Owner, quiet_library
+from gateway_plugins.smtpin.session import Guests, LmtpSession, SmtpSession
+
+
+class EmailSettings(Settings):
+    """``[channel.NAME]`` with ``kind = "email_smtp"``."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(25, ge=0, le=65535, description="SMTP port; 0 takes any free one")
+    lmtp_port: int = Field(0, ge=0, le=65535, description="LMTP port; 0 opens none")
+    hostname: str = Field("localhost", description="our name in the greeting")
+    addresses: tuple[str, ...] = Field(description="the recipients whose mail is taken as reports")
+    max_connections: int = Field(40, ge=1, description="sessions at one time")
+    max_connections_each: int = Field(20, ge=1, description="sessions at one time from one address")
+    max_recipients: int = Field(20, ge=1, description="recipients of one mail")
+    timeout_seconds: float = Field(300, gt=0, description="a session ends after so long without a command")
+    tls_certificate: str = Field("", description="PEM file; with tls_key, STARTTLS is offered")
+    tls_key: str = Field("", description="PEM file, 0600")
+
+
+class State(Struct, frozen=True):
+    """How the channel is, for ``gateway channels``."""
+
+    state: Literal["up", "connecting", "down"]
+    detail: str = ""
+
+
+class EmailSmtp:
+    """Mail for our addresses. Other channels may take addresses of their own on the same listener: ``register``."""
+
+    kind: ClassVar[str] = "email_smtp"
+    channel: ClassVar[Channel] = "email"
+    reads_in: ClassVar[Literal["parse"]] = "parse"
+    Settings = EmailSettings
+
+    def __init__(self, name: str, settings: EmailSettings, services: Services | None = None) -> None:
+        self.name = name
+        self.settings = settings
+        self.services = services
+        self.ports: tuple[int, ...] = ()
+        self._door: Door | None = None
+        self._listeners: Listeners | None = None
+        self._others: dict[str, tuple[tuple[str, ...], Owner]] = {}
+
+    async def start(self, intake: Intake) -> None:
+        """Listen. Raises ``OSError`` when a port is taken or a TLS file cannot be read."""
+        assert self.services is not None
+        s = self.settings
+        quiet_library()
+        guests = Guests(s.max_connections, s.max_connections_each)
+        self._door = Door(
+            hostname=s.hostname, max_bytes=self.services.max_bytes, max_recipients=s.max_recipients, guests=guests, now=self.services.now
+        )
+        for addresses, owner in self._others.values():
+            self._door.register(addresses, owner)
+        self._door.register(s.addresses, Owner("email", self.name, intake))
+        listeners = Listeners(self._door, seconds=s.timeout_seconds, tls=self._tls())
+        self._listeners = listeners
+        try:
+            ports = [await listeners.open(s.host, s.port, SmtpSession)]
+            if s.lmtp_port:
+                ports.append(await listeners.open(s.host, s.lmtp_port, LmtpSession))
+        except OSError:
+            await self.stop()
+            raise
+        self.ports = tuple(ports)
+
+    async def stop(self) -> None:
+        """Close the listeners and every session."""
+        self.ports = ()
+        if self._listeners is not None:
+            await self._listeners.close()
+            self._listeners = None
+
+    def register(self, addresses: tuple[str, ...], *, channel: Channel, via: str, intake: Intake) -> None:
+        """Let another channel take mail for its own ``addresses`` here, whether or not this one has started yet."""
+        owner = Owner(channel, via, intake)
+        self._others[via] = (addresses, owner)
+        if self._door is not None:
+            self._door.register(addresses, owner)
+
+    def forget(self, via: str) -> None:
+        """The other channel ``via`` has stopped."""
+        self._others.pop(via, None)
+        if self._door is not None:
+            self._door.forget(via)
+
+    def health(self) -> State:
+        if not self.ports:
+            return State("down", "not listening")
+        assert self._door is not None
+        ports = ", ".join(str(port) for port in self.ports)
+        return State("up", f"{self.settings.host} port {ports}; sessions {len(self._door.guests.sessions)}")
+
+    def read(self, raw: RawMessage) -> Message:
+        """MIME undone; a mail without a sender address (a bounce) is automatic."""
+        message = read_mail(raw.body)
+        if "null_sender" not in raw.meta:
+            return message
+        return replace(message, automatic=True, flags=(*message.flags, "null_sender"))
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if not self.settings.tls_certificate:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.settings.tls_certificate, self.settings.tls_key or None)
+        return context
+
+
+@hookimpl
+def channels() -> list[type[EmailSmtp]]:
+    """The channel of this plugin."""
+    return [EmailSmtp]

@@ -1,0 +1,168 @@
+"""The door for mail: which addresses are ours, whose they are, and what each mail is answered.
+
+A mail is answered 250 only after intake has it on stable storage. Nothing of it is parsed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aiosmtpd.smtp import Envelope, Session
+
+from gateway.api import Channel, Intake, RawMessage, StorageTrouble, TooLarge
+from gateway_plugins.smtpin.session import COMMANDS, Guests, LmtpSession, SmtpSession
+
+log = logging.getLogger(__name__)
+
+NULL_SENDER = "<>"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The channel that an address belongs to, and its way into the house."""
+
+    channel: Channel
+    via: str
+    intake: Intake
+
+
+class Door:
+    """The addresses and limits that all sessions of a listener share. It is also aiosmtpd's handler."""
+
+    def __init__(self, *, hostname: str, max_bytes: int, max_recipients: int, guests: Guests, now: Callable[[], datetime]) -> None:
+        self.hostname = hostname
+        self.max_bytes = max_bytes
+        self.max_recipients = max_recipients
+        self.guests = guests
+        self.now = now
+        self.owners: dict[str, Owner] = {}
+
+    def register(self, addresses: Iterable[str], owner: Owner) -> None:
+        """Take mail for ``addresses`` on behalf of ``owner``. Registering again replaces."""
+        for address in addresses:
+            self.owners[address.lower()] = owner
+
+    def forget(self, via: str) -> None:
+        """Take no more mail for the channel ``via``."""
+        self.owners = {address: owner for address, owner in self.owners.items() if owner.via != via}
+
+    async def handle_RCPT(self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        """Only our own addresses, and not too many of them."""
+        if len(envelope.rcpt_tos) >= self.max_recipients:
+            return f"452 4.5.3 more than {self.max_recipients} recipients"
+        if address.lower() not in self.owners:
+            return "550 5.1.1 no such recipient here"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 recipient ok"
+
+    async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
+        """Hand the mail in, once for each channel it is for; answer when every one of them is on stable storage."""
+        answers: dict[str, str] = {}
+        for address in envelope.rcpt_tos:
+            owner = self.owners.get(address.lower())
+            via = owner.via if owner else ""
+            if via not in answers:
+                answers[via] = await self._take(owner, address, server, session, envelope)
+        each = [answers[self._via(address)] for address in envelope.rcpt_tos]
+        if isinstance(server, LmtpSession):
+            return "\r\n".join(each)
+        # SMTP has one answer for all: a trouble of any outweighs, the sender comes again and what is here is then a duplicate.
+        worst = max(answers.values(), key=lambda answer: (answer[0] != "2", answer[0] == "4"))
+        return worst
+
+    def _via(self, address: str) -> str:
+        owner = self.owners.get(address.lower())
+        return owner.via if owner else ""
+
+    async def _take(self, owner: Owner | None, address: str, server: Any, session: Session, envelope: Envelope) -> str:
+        """One copy into the house, and the answer for it."""
+        if owner is None:
+            return "451 4.3.0 the channel has stopped, try again later"
+        content = envelope.original_content or b""
+        peer = session.peer[0] if isinstance(session.peer, tuple) else str(session.peer or "")
+        sender = envelope.mail_from or ""
+        meta = {"peer": str(peer), "helo": _printable(session.host_name or ""), "protocol": server.protocol_name}
+        if sender == NULL_SENDER:
+            meta["null_sender"] = "1"
+        raw = RawMessage(
+            channel=owner.channel,
+            via=owner.via,
+            received_at=self.now(),
+            sender="" if sender == NULL_SENDER else _printable(sender),
+            recipient=_printable(address),
+            body=content,
+            content_type="message/rfc822",
+            meta=meta,
+        )
+        try:
+            accepted = await owner.intake.accept(raw)
+        except StorageTrouble:
+            return "451 4.3.0 storage trouble, try again later"
+        except TooLarge:
+            return f"552 5.3.4 message is over the limit of {self.max_bytes} bytes"
+        return f"250 2.0.0 accepted as {accepted.id}"
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Only what nobody foresaw comes here: a temporary answer, so that the sender keeps the mail."""
+        log.error("mail session failed: %s", type(error).__name__)
+        return "451 4.3.0 internal trouble, try again later"
+
+
+class Listeners:
+    """The listening sockets of one mail channel."""
+
+    def __init__(self, door: Door, *, seconds: float, tls: ssl.SSLContext | None) -> None:
+        self.door = door
+        self.seconds = seconds
+        self.tls = tls
+        self.servers: list[asyncio.Server] = []
+
+    async def open(self, host: str, port: int, protocol: type[SmtpSession] | type[LmtpSession]) -> int:
+        """Listen; returns the port. Raises ``OSError`` when it is taken."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: self._session(protocol, loop), host, port, backlog=128)
+        self.servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    def _session(self, protocol: type[SmtpSession] | type[LmtpSession], loop: asyncio.AbstractEventLoop) -> Any:
+        session = protocol(
+            self.door,
+            data_size_limit=self.door.max_bytes,
+            enable_SMTPUTF8=True,
+            hostname=self.door.hostname,
+            ident="ready",
+            tls_context=self.tls,
+            timeout=self.seconds,
+            auth_exclude_mechanism=["LOGIN", "PLAIN"],
+            command_call_limit=COMMANDS,
+            loop=loop,
+        )
+        session.door = self.door
+        return session
+
+    async def close(self) -> None:
+        """Take no more connections and end those that stand; a mail without an answer comes again."""
+        for server in self.servers:
+            server.close()
+        for session in list(self.door.guests.sessions):
+            if session.transport is not None:
+                session.transport.close()
+        for server in self.servers:
+            await server.wait_closed()
+        self.servers.clear()
+
+
+def quiet_library() -> None:
+    """aiosmtpd logs each line of each mail; what an operator needs is logged here instead."""
+    logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)
+
+
+def _printable(word: str) -> str:
+    """An envelope word as valid text: octets that are not UTF-8 are shown as such."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
