@@ -37,9 +37,7 @@ HOLIDAYS = {
 """The names of the chinese_calendar package in Chinese."""
 
 
-def calendar(
-    reader: Reader, files: Sequence[tuple[Source, CalendarFile]], hours: CalendarSection, zone: str
-) -> Calendar:
+def calendar(reader: Reader, files: Sequence[tuple[Source, CalendarFile]], hours: CalendarSection, zone: str) -> Calendar:
     """The arrangement that the package knows, with calendar.d on top. A later file wins over an earlier one."""
     from chinese_calendar import constants  # type: ignore[import-untyped]
 
@@ -93,9 +91,7 @@ def unknown_years(reader: Reader, known: Calendar, today: date, warn_weeks: int)
             return
 
 
-def directory(
-    reader: Reader, source: Source, file: DirectoryFile, enabled: frozenset[str], cleared: Sequence[str]
-) -> Directory:
+def directory(reader: Reader, source: Source, file: DirectoryFile, enabled: frozenset[str], cleared: Sequence[str]) -> Directory:
     """Offices and units with normalised numbers. Ways by a transport that is not enabled are left out."""
     _twice(reader, source, "office", "id", [office.id for office in file.office])
     _twice(reader, source, "office", "name", [office.name for office in file.office])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -132,3 +133,12 @@ def _model(annotation: Any, *, missing: bool = False) -> type[BaseModel] | None:
     if missing and get_origin(annotation) is not None:
         return next((found for one in get_args(annotation) if (found := _model(one, missing=True))), None)
     return None
+
+
+def main() -> None:
+    """Print docs/configuration.md."""
+    sys.stdout.write(page(Host.load()))
+
+
+if __name__ == "__main__":
+    main()

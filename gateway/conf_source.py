@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gateway.conf_index import Index
@@ -105,11 +106,14 @@ class Reader:
         data: Any = source.data
         for key in path:
             data = data[key]
+        if not path:
+            # A section that is left out is validated as an empty one: its defaults may name what does not exist.
+            data = {**{name: {} for name, field in model.model_fields.items() if isinstance(field.default, BaseModel)}, **data}
         # JSON mode with strict types: TOML's arrays and dates become tuples and dates, but "5" is no number.
         try:
             return model.model_validate_json(json.dumps(data, default=str), strict=True, context=context)
         except ValidationError as error:
-            for one in error.errors(include_url=False):
+            for one in _told(error.errors(include_url=False)):
                 where, text = described(one, data, model)
                 self.at(source, (*path, *where), text)
             return None
@@ -125,14 +129,29 @@ def dotted(path: KeyPath) -> str:
 
 def described(error: ErrorDetails, data: Any, model: type[BaseModel]) -> tuple[KeyPath, str]:
     """The key of a validation error, and what is wrong in the operator's words."""
-    path = _real(error["loc"], data, missing=error["type"] == "missing")
+    path = _real(error["loc"], data, model)
     if error["type"] == "extra_forbidden":
         return path, unknown_name(_("key"), str(path[-1]), _keys(_model_at(model, path[:-1])))
     if error["type"] == "missing":
         owner = _model_at(model, path[:-1])
-        wanted = {f.alias or n: f.description or "" for n, f in owner.model_fields.items()} if owner else {}
+        wanted = {name: field.description or "" for name, field in _fields(owner)}
         return path, _("is missing; {what}").format(what=wanted.get(str(path[-1])) or _("it has no default"))
+    if error["type"] == "string_pattern_mismatch":
+        names = [key for key in path if isinstance(key, str)]
+        owner = _model_at(model, names[:-1])
+        meant = next((f.description for n, f in _fields(owner) if names and n == names[-1]), None)
+        return path, _("has the wrong form; allowed: {what}").format(what=meant or error["ctx"]["pattern"])
     return path, _wording(error)
+
+
+def _told(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without "too short" for a list that is short only because its elements are faulty."""
+    places = [error["loc"] for error in errors]
+    return [
+        error
+        for error in errors
+        if error["type"] != "too_short" or not any(p[:-1] == error["loc"] for p in places if len(p) > len(error["loc"]))
+    ]
 
 
 def _wording(error: ErrorDetails) -> str:
@@ -149,8 +168,6 @@ def _wording(error: ErrorDetails) -> str:
         return _("is {value}; allowed: {bound}").format(
             value=error["input"], bound=f"{_BOUNDS[sort]} {next(iter(facts.values()))}"
         )
-    if sort == "string_pattern_mismatch":
-        return _("has the wrong form; allowed: {pattern}").format(pattern=facts["pattern"])
     if sort in ("string_too_long", "string_too_short", "too_long", "too_short"):
         low = "min_length" in facts
         text = _("is too short; allowed: at least {limit}") if low else _("is too long; allowed: at most {limit}")
@@ -199,22 +216,27 @@ def _choices(expected: str) -> str:
     return listed(re.findall(r"'([^']*)'", expected)) if "'" in expected else expected
 
 
-def _real(loc: KeyPath, data: Any, *, missing: bool) -> KeyPath:
+def _real(loc: KeyPath, data: Any, model: type[BaseModel]) -> KeyPath:
     """``loc`` without the names of union members that pydantic puts in."""
     kept: list[str | int] = []
-    for number, key in enumerate(loc):
+    for key in loc:
         if isinstance(data, Mapping) and key in data:
             data = data[str(key)]
         elif isinstance(data, Sequence) and not isinstance(data, str) and isinstance(key, int) and key < len(data):
             data = data[key]
-        elif not (missing and number == len(loc) - 1):
+        elif key not in _keys(_model_at(model, kept)):
             continue
         kept.append(key)
     return kept
 
 
+def _fields(model: type[BaseModel] | None) -> list[tuple[str, FieldInfo]]:
+    """The fields of a settings class by their keys as written."""
+    return [(field.alias or name, field) for name, field in model.model_fields.items()] if model else []
+
+
 def _keys(model: type[BaseModel] | None) -> list[str]:
-    return [f.alias or name for name, f in model.model_fields.items()] if model else []
+    return [name for name, _field in _fields(model)]
 
 
 def _model_at(model: type[BaseModel] | None, path: KeyPath) -> type[BaseModel] | None:
@@ -224,7 +246,7 @@ def _model_at(model: type[BaseModel] | None, path: KeyPath) -> type[BaseModel] |
             continue
         if model is None:
             return None
-        named = {f.alias or name: f for name, f in model.model_fields.items()}
+        named = dict(_fields(model))
         model = _inner(named[key].annotation) if key in named else None
     return model
 

@@ -18,7 +18,7 @@ from gateway.core.errors import Malformed, StorageTrouble
 from gateway.core.model import Message, RawMessage
 from gateway.house import House
 from gateway.i18n import _
-from gateway.store import Store, messages
+from gateway.store import Store, Tx, messages, parts
 from gateway.workers import WorkerFailed, WorkerPool
 
 log = logging.getLogger(__name__)
@@ -156,9 +156,9 @@ class Desk:
             blank = register.blank(_("the desk failed on this message ({error})").format(error=type(error).__name__))
             await self._store.write(lambda tx: register.take(tx, house, row, blank, now))
 
-    def _overdue_parts(self, tx: Any) -> list[str]:
+    def _overdue_parts(self, tx: Tx) -> list[parts.Released]:
         now = self._clock()
-        return messages.release_partial(tx, now - timedelta(seconds=self.house.config.limits.parts_seconds), now)
+        return parts.release_partial(tx, now - timedelta(seconds=self.house.config.limits.parts_seconds), now)
 
     async def _release_parts(self) -> None:
         seconds = self.house.config.limits.parts_seconds
@@ -178,7 +178,8 @@ class Desk:
 
 def _bounded(rows: list[messages.MessageRow]) -> list[messages.MessageRow]:
     """The first rows that together stay under the batch's bytes; at least one."""
-    total, kept = 0, []
+    kept: list[messages.MessageRow] = []
+    total = 0
     for row in rows:
         total += row.size
         if kept and total > BATCH_BYTES:

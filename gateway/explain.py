@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway import register
 from gateway.core import clocks
@@ -24,13 +25,18 @@ KINDS = ("sms", "email", "fax", "phone")
 PLAIN = "text/plain; charset=utf-8"
 
 
+def throwaway_key() -> bytes:
+    """A public key whose private half nobody keeps: a dry run seals, and forgets."""
+    return X25519PrivateKey.generate().public_key().public_bytes_raw()
+
+
 class Explainer:
     """Takes messages one after another as one stream; follow-ups, duplicates and merges refer back. Writes nothing."""
 
     def __init__(self, house: House) -> None:
         self.house = house
         self._store = Store.open("sqlite://", StoreKeys(os.urandom(32)), clock=lambda: self._now)
-        self._channels = {}
+        self._channels: dict[str, Any] = {}
         for configured in house.config.channels:
             self._channels.setdefault(configured.cls.channel, configured.cls(configured.name, configured.settings, None))
         self._received: dict[str, list[tuple[datetime, str]]] = {}
@@ -48,8 +54,8 @@ class Explainer:
         row = self._store.read_now(lambda tx: messages.get(tx, accepted.id))
         message, failed = self._read(raw, line)
         prepared = register.prepare(self.house, row, message, failed)
-        if accepted.duplicate_of:
-            first = self._store.read_now(lambda tx: messages.get(tx, accepted.duplicate_of))
+        if of := accepted.duplicate_of:
+            first = self._store.read_now(lambda tx: messages.get(tx, of))
             taken = register.Taken(action="duplicate", report=prepared.report, found=prepared.found, duplicate_of=first.id)
             return self._output(line, raw, message, taken, first.incident)
         taken = self._store.write_now(lambda tx: register.take(tx, self.house, row, prepared, raw.received_at))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypedDict, get_args, get_type_hints
 
 import pluggy
 
@@ -31,14 +31,13 @@ LOCAL = "gateway_local_"
 """Module names of plugins.d files start so; a worker finds the file again by it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PluginInfo:
-    """What ``gateway plugins`` shows: where a plugin is from, its hooks, and the kinds it provides by hook."""
+class PluginInfo(TypedDict):
+    """What ``gateway plugins`` shows: where a plugin is from, its hooks, and the kinds it provides."""
 
     name: str
     source: str
-    hooks: tuple[str, ...]
-    kinds: Mapping[str, tuple[str, ...]]
+    hooks: list[str]
+    kinds: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Host:
 
     def plugins(self) -> list[PluginInfo]:
         """All plugins that were loaded, by name."""
-        return sorted(self._plugins, key=lambda p: p.name)
+        return sorted(self._plugins, key=lambda p: p["name"])
 
     def provider(self, hook: str, kind: str) -> str:
         """The plugin that provides ``kind``."""
@@ -151,7 +150,8 @@ class Host:
         if not kinds:
             text = _("has no hook; hooks are {hooks}").format(hooks=listed(HOOKS))
             self._fault(plugin.source, 1, plugin.name, text)
-        self._plugins.append(PluginInfo(plugin.name, plugin.source, tuple(kinds), kinds))
+        provided = [kind for found in kinds.values() for kind in found]
+        self._plugins.append(PluginInfo(name=plugin.name, source=plugin.source, hooks=list(kinds), kinds=provided))
 
     def _classes(self, plugin: Found, hook: str, function: Any) -> Iterator[str]:
         line, key = inspect.getsourcelines(function)[1], f"{plugin.name}.{hook}"

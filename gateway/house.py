@@ -19,14 +19,14 @@ class House:
     routers: Mapping[str, Any]
     readers: Mapping[str, Any]
     classifiers: Mapping[str, Any]
-    bureau_public: bytes | None
+    bureau_public: bytes
 
     def local(self, at: datetime) -> datetime:
         """``at`` in the city's own time."""
         return at.astimezone(ZoneInfo(self.config.timezone))
 
 
-def build(config: Config, *, bureau_public: bytes | None) -> House:
+def build(config: Config, *, bureau_public: bytes) -> House:
     """Make the pure plugins (routers, readers, classifiers) of a configuration."""
 
     def made(configured: Any) -> dict[str, Any]:

@@ -265,12 +265,13 @@ def retry_delivery(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
 
 def hold_delivery(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
     """Stop a delivery that is waiting."""
-    if not deliveries.hold(tx, id, _now()):
+    if not deliveries.stop(tx, delivery=id, why=f"held by {by}"):
         raise OperationError(_("delivery {id} is not waiting").format(id=id))
     row = deliveries.get(tx, id)
+    number = incidents.get(tx, row.incident).number if row.incident else None
     journal.emit(
         tx,
-        Event(at=_now(), event="queued_stopped", incident=row.number, delivery=id, by=by, data={"destination": row.destination}),
+        Event(at=_now(), event="queued_stopped", incident=number, delivery=id, by=by, data={"destination": row.destination}),
     )
     return _delivery(live, tx, row)
 

@@ -23,8 +23,10 @@ from gateway.core.model import (
     Doubt,
     Event,
     Incident,
+    IncidentState,
     Match,
     Message,
+    MessageState,
     Report,
 )
 from gateway.house import House
@@ -290,7 +292,7 @@ class _Work:
         facts, revisions = matching.combine(before.report, report)
         again = catalogue.classify(self.house.config.catalogue, facts, subject=before.title)
         items = tuple(dict.fromkeys((*(m.item for m in found.items), *(m.item for m in again.items), *before.items)))
-        state = "followed_up" if before.state == "open" else before.state
+        state: IncidentState = "followed_up" if before.state == "open" else before.state
         if before.state == "below_threshold" and (items or found.review):
             state = "open"
         incident = msgspec.structs.replace(
@@ -321,7 +323,7 @@ class _Work:
             action=action, incident=incident, report=report, found=shown, moment=moment, route=route, because=verdict.why
         )
 
-    def _link(self, incident: Incident, state: str, why: str | None) -> None:
+    def _link(self, incident: Incident, state: MessageState, why: str | None) -> None:
         carrier = self.prepared.message.message_id or self.row.carrier_id
         messages.set_state(self.tx, self.row.id, state, incident=incident.id, why=why, carrier_id=carrier)
         incidents.link(self.tx, incident.id, self.row.id, carrier, self.row.sender, self.row.received_at)

@@ -25,7 +25,7 @@ from gateway.dispatch import Backoff, Dispatcher, Rules
 from gateway.i18n import _
 from gateway.intake import Intake
 from gateway.operations import Live
-from gateway.secrets import Secrets
+from gateway.secrets import SecretError, Secrets
 from gateway.settings import Config
 from gateway.store import Store, StoreKeys, journal
 from gateway.workers import WorkerPool
@@ -153,7 +153,7 @@ class Service:
         )
         self.desk = Desk(
             self.store,
-            house.build(config, bureau_public=self.secrets.bureau_public(config.bureau_public_key)),
+            house.build(config, bureau_public=self._bureau_public()),
             self.channels,
             self.pools,
             clock=utc_now,
@@ -171,6 +171,18 @@ class Service:
         )
         self.live = Live(config=config, store=self.store, channels=self.channels, alarms=self.alarms, wake=self._wake)
         self.desk.on_error = self.dispatcher.on_error = report_error
+
+    def _bureau_public(self) -> bytes:
+        """Without the bureau's key a marked message could not be sealed: the daemon does not start."""
+        key = self.secrets.bureau_public(self.config.bureau_public_key)
+        if key is None:
+            name, path = self.config.bureau_public_key, self.config.secrets
+            raise SecretError(
+                _("secret {name} is missing; put it into {path}, mode 0600, or give it as a systemd credential").format(
+                    name=name, path=path / name
+                )
+            )
+        return key
 
     def _wake(self) -> None:
         self.desk.wake()
@@ -280,7 +292,6 @@ def init_sentry(dsn: str | None, release: str) -> None:
         release=release,
         default_integrations=False,
         include_local_variables=False,
-        send_default_pii=False,
         max_breadcrumbs=0,
         auto_session_tracking=False,
         before_send=scrub.scrub,  # type: ignore[arg-type]

@@ -198,14 +198,12 @@ class _Loader:
             if key not in allowed and sort == allowed[0]:
                 self.reader.at(source, (key,), unknown_name(_("table"), key, allowed))
 
-    def _plugin(
-        self, source: Source, sort: str, name: str, table: dict[str, Any], where: str, context: Any
-    ) -> Configured | None:
+    def _plugin(self, source: Source, sort: str, name: str, table: dict[str, Any], where: str, context: Any) -> Configured | None:
         path = (sort, name)
         kinds = self.host.kinds[f"{sort}s"]
         kind, enabled = table.get("kind"), table.get("enabled", True)
         if not isinstance(enabled, bool):
-            self.reader.at(source, (*path, "enabled"), _("allowed: true or false"))
+            self.reader.at(source, (*path, "enabled"), _("allowed: {what}").format(what=_("true or false")))
         if not isinstance(kind, str) or kind not in kinds:
             text = _("is missing; {what}").format(what=_("the plugin class that is to be used"))
             if kind is not None:

@@ -47,9 +47,7 @@ def _hours(value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         except ValueError:
             raise _wrong(_("no time of day"), _("HH:MM from 00:00 to 24:00")) from None
         if not end <= first < last:
-            raise _wrong(
-                _("intervals overlap or run backwards"), _("intervals in order, each with its start before its end")
-            )
+            raise _wrong(_("intervals overlap or run backwards"), _("intervals in order, each with its start before its end"))
         end = last
     return value
 
@@ -63,9 +61,9 @@ WorkingHours = Annotated[tuple[tuple[str, str], ...], AfterValidator(_hours)]
 
 
 class Section(BaseModel):
-    """Base of the sections: unknown keys are faults."""
+    """Base of the sections: unknown keys are faults, and so are defaults that name what does not exist."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class GatewaySection(Section):
@@ -74,9 +72,7 @@ class GatewaySection(Section):
     city: Name = Field(default="江州市", description="the city's name as it stands in texts that go out")
     timezone: Timezone = Field(default="Asia/Shanghai", description="the city's time zone, an IANA name")
     lang: Literal["zh", "en"] = Field(default="zh", description="language of operators' texts")
-    state: str = Field(
-        default="state", min_length=1, description="folder of the store, the lock and the control socket"
-    )
+    state: str = Field(default="state", min_length=1, description="folder of the store, the lock and the control socket")
     audit_log: str = Field(default="", description="the audit log; empty: audit.jsonl in the state folder")
     secrets: str = Field(
         default="secrets", min_length=1, description="folder of secrets (0700), where systemd gives no credential"
@@ -97,20 +93,14 @@ class CalendarSection(Section):
         description="half-open intervals [from, to) of a working day, in order",
     )
     weekend: tuple[Annotated[int, Field(ge=1, le=7)], ...] = Field(default=(6, 7), description="days off, Monday = 1")
-    warn_weeks: int = Field(
-        default=8, ge=1, le=52, description="weeks before a new year in which its calendar is asked for"
-    )
+    warn_weeks: int = Field(default=8, ge=1, le=52, description="weeks before a new year in which its calendar is asked for")
 
 
 class Limits(Section):
     """What one message may cost."""
 
-    max_message_bytes: int = Field(
-        default=26_214_400, ge=1024, le=268_435_456, description="largest message taken, in bytes"
-    )
-    parts_seconds: Seconds = Field(
-        default=600.0, description="a long SMS with a part missing is released as partial after this"
-    )
+    max_message_bytes: int = Field(default=26_214_400, ge=1024, le=268_435_456, description="largest message taken, in bytes")
+    parts_seconds: Seconds = Field(default=600.0, description="a long SMS with a part missing is released as partial after this")
     parse_seconds: Seconds = Field(default=20.0, description="time for parsing one message; then a person must read it")
     ocr_seconds: Seconds = Field(default=180.0, description="time for recognising one fax; then a person must read it")
     parse_memory_mb: int = Field(default=512, ge=128, le=65_536, description="memory of a parsing worker, in MiB")
@@ -124,12 +114,8 @@ class DispatchSettings(Section):
     retry_min: Seconds = Field(default=5.0, description="wait after the first failure")
     retry_max: Seconds = Field(default=300.0, description="longest wait between two tries")
     factor: float = Field(default=2.0, ge=1.0, le=10.0, description="each wait is so many times the one before")
-    fallback_after: int = Field(
-        default=3, ge=1, le=100, description="failed tries of one way before the next way is tried"
-    )
-    give_up_after: Seconds = Field(
-        default=86_400.0, description="seconds after which a delivery that found no way is refused"
-    )
+    fallback_after: int = Field(default=3, ge=1, le=100, description="failed tries of one way before the next way is tried")
+    give_up_after: Seconds = Field(default=86_400.0, description="seconds after which a delivery that found no way is refused")
     send_timeout: Seconds = Field(default=30.0, description="time for one try")
     concurrency: int = Field(default=16, ge=1, le=256, description="deliveries in flight at once")
 
@@ -147,17 +133,13 @@ class SecrecySection(Section):
     bureau_public_key: SecretName = Field(
         default="bureau-public", description="name of the bureau's X25519 public key among the secrets"
     )
-    cleared_transports: tuple[TransportName, ...] = Field(
-        default=(), description="transports that may carry sensitive items"
-    )
+    cleared_transports: tuple[TransportName, ...] = Field(default=(), description="transports that may carry sensitive items")
 
 
 class RepeatSection(Section):
     """When a second copy of a message counts as the same message."""
 
-    window_seconds: Seconds = Field(
-        default=86_400.0, description="equal content from the same sender within this is a copy"
-    )
+    window_seconds: Seconds = Field(default=86_400.0, description="equal content from the same sender within this is a copy")
 
 
 class ReplySection(Section):
@@ -171,9 +153,7 @@ class SentrySection(Section):
     """Error reports. Off unless the secret exists."""
 
     dsn: SecretName = Field(default="sentry-dsn", description="name of the secret that holds the DSN")
-    environment: str = Field(
-        default="production", min_length=1, max_length=64, description="environment named in error reports"
-    )
+    environment: str = Field(default="production", min_length=1, max_length=64, description="environment named in error reports")
 
 
 class GatewayFile(Section):

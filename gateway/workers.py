@@ -7,9 +7,11 @@ Workers are spawned, never forked; each call has a deadline and each process lim
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import os
+import signal
 import struct
 import sys
 from collections import deque
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 FRAME = struct.Struct(">I")
 LARGEST_FRAME = 256 * 1024 * 1024
 START_SECONDS = 30.0
+END_SECONDS = 1.0
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "TMPDIR")
 
 
@@ -117,10 +120,9 @@ class _Worker:
     async def end(self) -> None:
         """Kill and reap; harmless when it is dead already."""
         if self.process.returncode is None:
-            try:
-                self.process.kill()
-            except ProcessLookupError:
-                log.debug("worker %s had gone", self.process.pid)
+            # Not Process.kill(): that polls, and would take the exit status away from asyncio's own watcher.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
         self.stdin.close()
         await self.process.wait()
 
@@ -193,6 +195,9 @@ class WorkerPool:
     @staticmethod
     async def _code(worker: _Worker) -> str:
         """How the process ended: ``exit 3`` or ``signal 9``."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await worker.process.wait()
         await worker.end()
         code = worker.process.returncode or 0
         return f"signal {-code}" if code < 0 else f"exit {code}"

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
+
 from gateway.api import (
     Channel,
     Field,
@@ -56,13 +57,13 @@ class Settings(BaseSettings):
     system_type: str = Field(default="", max_length=12, description="what the SMSC asks for here; most ask for nothing")
     source_addr: str = Field(default="", max_length=21, description="the number we send from; + before an E.164 one")
     default_alphabet: Literal["gsm", "latin-1", "ascii", "utf-8", "gb18030"] = Field(
-        default="gsm", description="what the SMSC means by data_coding 0"
+        default="gsm", description="what the SMSC means by data_coding 0: gsm, latin-1, ascii, utf-8 or gb18030"
     )
-    enquire_link: float = Field(default=30, gt=0, description="seconds between enquire_link")
-    request_timeout: float = Field(default=10, gt=0, description="seconds to wait for an answer, then try again later")
+    enquire_link: float = Field(default=30.0, gt=0, description="seconds between enquire_link")
+    request_timeout: float = Field(default=10.0, gt=0, description="seconds to wait for an answer, then try again later")
     window: int = Field(default=10, ge=1, le=1000, description="messages out that may be unanswered at once")
-    reconnect_min: float = Field(default=1, gt=0, description="seconds before the first new attempt after a loss")
-    reconnect_max: float = Field(default=60, gt=0, description="the longest wait between two attempts")
+    reconnect_min: float = Field(default=1.0, gt=0, description="seconds before the first new attempt after a loss")
+    reconnect_max: float = Field(default=60.0, gt=0, description="the longest wait between two attempts")
 
 
 class SmsSmpp:

@@ -13,6 +13,18 @@ from gateway.api import RawMessage, Receipt, StorageTrouble, TooLarge
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone(timedelta(hours=8)))
 
+TOKEN = "a-token-of-the-test"
+CALL = {
+    "call_id": "c-17",
+    "caller": "+8613800000003",
+    "called": "09990000110",
+    "started_at": "2026-11-23T09:21:00+08:00",
+    "segments": [
+        {"speaker": "值班员", "start": 0, "end": 2.5, "text": "您好，市政府值班室。"},
+        {"speaker": "来电人", "start": 2.5, "end": 9.0, "text": "石桥县河湾村有房子塌了，压着两个人。"},
+    ],
+}
+
 
 @dataclass(frozen=True)
 class FakeAccepted:

@@ -73,8 +73,10 @@ class Lazy(TranslatedGroup):
 
 
 def _translate(command: click.Command) -> None:
+    """Put the command's help into the operator's language: what it does; the examples speak for themselves."""
     if command.help and not getattr(command, "translated", False):
-        command.help = _(command.help)
+        what, mark, examples = command.help.partition("\n\n\b\nExamples:")
+        command.help = _(what) + mark.replace("Examples:", _("Examples:")) + examples
         for param in command.params:
             if isinstance(param, click.Option) and param.help:
                 param.help = _(param.help)

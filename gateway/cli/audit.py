@@ -79,7 +79,9 @@ def verify(conf: Path, files: tuple[Path, ...]) -> None:
 
 @click.command(cls=Translated)
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="The bureau's private key.")
+@click.option(
+    "--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="The bureau's private key."
+)
 def unseal(file: Path, key: Path) -> None:
     """Open an exported sealed message, on the confidential bureau's own machine; its bytes go to stdout.
 

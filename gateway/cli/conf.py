@@ -87,14 +87,11 @@ def plugins(conf: Path, as_json_: bool) -> None:
     from gateway.host import Host
 
     host = Host.load(conf if conf.is_dir() else None)
-    shown = [
-        {"name": p.name, "source": p.source, "hooks": list(p.hooks), "kinds": {h: list(k) for h, k in p.kinds.items()}}
-        for p in host.plugins()
-    ]
+    shown = host.plugins()
     if as_json_:
         as_json(shown)
     else:
-        rows = [[p["name"], "、".join(p["hooks"]), "、".join(k for ks in p["kinds"].values() for k in ks), p["source"]] for p in shown]
+        rows = [[p["name"], "、".join(p["hooks"]), "、".join(p["kinds"]), p["source"]] for p in shown]
         table([_("plugin"), _("hooks"), _("kinds"), _("from")], rows)
     for fault in host.faults:
         click.echo(str(fault), err=True)

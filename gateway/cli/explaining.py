@@ -47,7 +47,7 @@ def explain(conf: Path, file: str, channel: str | None, moment: str | None, send
     if batch and not as_json_:
         fail(_("--batch prints JSON lines: add --json"), 2)
     config = load(conf)
-    made = house.build(config, bureau_public=None)
+    made = house.build(config, bureau_public=explaining.throwaway_key())
     data = _bytes(file)
     try:
         if batch:

@@ -222,7 +222,7 @@ def _id(event: Event, name: str) -> str | None:
     return None if value is None else _value(event.event, name, "id", value)
 
 
-def _value(event: str, name: str, kind: FieldKind, value: Any) -> Any:  # noqa: PLR0911 - one line for each kind
+def _value(event: str, name: str, kind: FieldKind, value: Any) -> Any:
     wrong = NotInVocabulary(f"{event}: field {name!r} is not {KINDS[kind]}")
     if kind == "withheld":
         return msgspec.to_builtins(value)

@@ -118,7 +118,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """One message, read: every element the rules ask for, each figure with value, qualifier and evidence.
 
     A figure that the text does not state is None, never 0. ``evidence`` holds the spans of the elements that are plain
-    text, by field name. ``refers_to`` is an incident number the text cites, ``cites`` are catalogue items it names.
+    text, by field name. ``casualties`` is a stated sum of dead and injured (死伤). ``refers_to`` is an incident number the
+    text cites, ``cites`` are catalogue items it names.
     """
 
     text: str
@@ -134,6 +135,7 @@ class Report(Struct, frozen=True, kw_only=True):
     place: Place | None = None
     deaths: Figure | None = None
     injured: Figure | None = None
+    casualties: Figure | None = None
     seriously_injured: Figure | None = None
     missing: Figure | None = None
     poisoned: Figure | None = None

@@ -46,7 +46,7 @@ LABELS = {
 }
 CHANNELS = {"sms": "短信", "email": "电子邮件", "fax": "传真", "phone": "电话"}
 _BEFORE = {"at_least": "至少", "about": "约", "nearly": "近", "over": ""}
-_PLACEHOLDER = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_PLACEHOLDER = re.compile(r"\$(?:\{([a-z_]+)\}|([a-z_]+))")
 
 
 def unknown_names(template: str) -> list[str]:

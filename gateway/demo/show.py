@@ -46,7 +46,7 @@ class _Demo:
         self.config = config
         self.say = say
         self.seconds = seconds
-        self.settings = {c.name: c.settings for c in (*config.channels, *config.transports)}
+        self.settings: dict[str, Any] = {c.name: c.settings for c in (*config.channels, *config.transports)}
         self.sms = self.settings["sms"]
         self.secrets = Secrets(config.secrets)
         self.smsc = DemoSmsc(self.sms.system_id, self.secrets.text(self.sms.password))
@@ -56,7 +56,7 @@ class _Demo:
 
     async def start(self) -> None:
         """Start both servers and wait until the daemon answers and is bound to the SMSC."""
-        out = next(t.settings for t in self.config.transports if t.kind == "to_mail")
+        out: Any = next(t.settings for t in self.config.transports if t.kind == "to_mail")
         await self.smsc.start(f"tcp:{self.sms.port}:interface={self.sms.host}")
         await self.sink.start(out.host, out.port)
         self.say(_("demo SMSC on port {smsc}, mail sink on port {sink}").format(smsc=self.sms.port, sink=out.port))
@@ -119,12 +119,12 @@ class _Demo:
         wanted = [d for d in rows if d["duty"] == "receive"]
         if not wanted or any(d["state"] not in ("delivered", "acknowledged") for d in wanted):
             return None
-        mails = [m for m in self.sink.mails if m["X-Gateway-Incident"] == number]
+        mails = [m for m in self.sink.mails if m.header("X-Gateway-Incident") == number]
         tail = short_number(number)
         texts = [to for to, text, _at in self.smsc.sent if text.rstrip().endswith(tail)]
         if not mails and not texts:
             return None
-        seen = [_("mail sink: {id} → {to}").format(id=m["X-Gateway-Delivery"], to=m["To"]) for m in mails]
+        seen = [_("mail sink: {id} → {to}").format(id=m.header("X-Gateway-Delivery"), to=m.recipient) for m in mails]
         return seen + [_("SMSC: SMS {tail} → {to}").format(tail=tail, to=to) for to in texts]
 
     async def _until(self, look: Callable[[], Any], what: str) -> Any:
@@ -158,7 +158,7 @@ class _Demo:
         return next(c.settings for c in self.config.channels if c.kind == "email_smtp")
 
     async def _send_phone(self) -> None:
-        phone = next(c.settings for c in self.config.channels if c.kind == "phone_transcript")
+        phone: Any = next(c.settings for c in self.config.channels if c.kind == "phone_transcript")
         token = self.secrets.text(phone.token)
         answer = await asyncio.to_thread(_post, phone.host, phone.port, token, reports.phone(self.now))
         self.say(f"  HTTP: {answer}")

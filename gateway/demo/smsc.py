@@ -10,9 +10,8 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from msgspec import Struct
 from twisted.internet.protocol import Factory
 
 from gateway.aio import Listener, listen
@@ -26,7 +25,7 @@ _RECEIPT = 0x04
 _BINDS = frozenset({Command.BIND_TRANSCEIVER, Command.BIND_RECEIVER, Command.BIND_TRANSMITTER})
 
 
-class Sent(Struct, frozen=True, kw_only=True):
+class Sent(NamedTuple):
     """A message that the gateway sent, its parts joined."""
 
     to: str

@@ -1,1 +1,94 @@
+"""Chinese report text → report elements, each with value, qualifier and evidence. Pure: no clock, no disk, no model.
 
+One clause grammar in the open: ``normalise`` folds what carriers and scanners did to the text, ``numerals`` and ``quantities``
+read numbers, ``binding`` ties them to predicates, ``figures`` lets the latest total win. ``docs/reading.md`` explains it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from gateway.core.model import Message, Report
+from gateway.reading.dialogue import turns
+from gateway.reading.elements import elements
+from gateway.reading.figures import figures
+from gateway.reading.gazetteer import Gazetteer
+from gateway.reading.kind import sort_of
+from gateway.reading.marking import find_marking
+from gateway.reading.normalise import normalise
+from gateway.reading.people import who
+from gateway.reading.places import home_county, place
+from gateway.reading.times import occurred
+from gateway.reading.words import Words
+
+if TYPE_CHECKING:
+    from gateway.core.directory import Unit
+
+__all__ = ["Gazetteer", "Words", "find_marking", "read"]
+
+
+def read(
+    message: Message,
+    *,
+    channel: str,
+    received_at: datetime,
+    sender_unit: Unit | None,
+    gazetteer: Gazetteer,
+    words: Words,
+) -> Report:
+    """Read one message. ``received_at`` is aware, in the city's zone; relative words are taken in its day.
+
+    ``sender_unit`` is whom the directory knows behind the sender; what the text says of itself goes first. The marking is
+    found in every text of the message, its figures and words in ``message.text`` and subject alone.
+    """
+    marking = find_marking(_all_texts(message))
+    if marking:
+        return Report(text=message.text, marking=marking)
+    normal = normalise(message.text)
+    subject = normalise(message.subject).text.replace("\n", "")
+    spoken = turns(normal.text)
+    people = who(normal, spoken)
+    unit = people.unit or (sender_unit.name if sender_unit else None)
+    stated = figures(normal, spoken, corrects="更正" in normal.text[:60] or "有误" in normal.text[:80])
+    clerk = [(t.start, t.end) for t in spoken if t.clerk]
+    when = occurred(normal, received_at, clerk)
+    home = home_county(gazetteer, people.unit, sender_unit.county if sender_unit else None)
+    local = home is not None or bool(gazetteer.counties_in(normal.text[:2000])) or bool(gazetteer.towns_in(normal.text[:2000]))
+    sort = sort_of(
+        normal.text, subject, message, words, local=local, figures=any(f.value for f in stated.values() if f is not None)
+    )
+    fields: dict[str, Any] = {**stated, **sort._asdict()}
+    if sort.noise:
+        return Report(text=message.text, **sort._asdict())
+    after = _after_time(normal.origin, when.evidence[0][1]) if when and when.evidence else 0
+    where = place(normal, gazetteer, after=after, home=home)
+    told = elements(normal)
+    return Report(
+        text=message.text,
+        occurred=when,
+        place=where,
+        sensitive=any(word in normal.text for word in words.sensitive),
+        cause=told.cause,
+        measures=told.measures,
+        next_steps=told.next_steps,
+        attitude=told.attitude,
+        unit=unit,
+        reporter=people.reporter,
+        phone=people.phone,
+        signed_by=people.signed_by,
+        evidence={**people.evidence, **told.evidence},
+        **fields,
+    )
+
+
+def _all_texts(message: Message) -> list[str]:
+    texts = [message.subject, message.text, message.quoted]
+    for attachment in message.attachments:
+        texts += [attachment.name, attachment.text or ""]
+    return texts
+
+
+def _after_time(origin: Any, end: int) -> int:
+    """The first place of the normal text that lies past ``end`` in the original."""
+    return next((i for i, at in enumerate(origin) if at >= end), 0)

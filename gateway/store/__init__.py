@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from gateway.core.errors import StorageTrouble
-from gateway.store import engine, schema
+from gateway.store import engine, schema, tables
 from gateway.store.errors import KeyGone, NewerStore, NotFound, Stale, StoreRefused, WrongKey
 from gateway.store.ids import Ids
 from gateway.store.keys import StoreKeys
@@ -86,7 +86,7 @@ class Store:
             os.close(descriptor)
         with self._write_engine.connect() as conn, conn.begin():
             if self._memory:
-                schema.tables.metadata.create_all(conn)
+                tables.metadata.create_all(conn)
             else:
                 schema.prepare(conn)
             schema.claim(conn, self.keys)

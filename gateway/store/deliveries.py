@@ -24,7 +24,7 @@ from gateway.store.tables import deliveries
 from gateway.store.tx import Tx, clean, clean_or_none
 
 __all__ = [
-    "Content", "DeliveryRow", "acknowledge", "by_ref", "content", "due", "get", "insert", "lease", "next_due",
+    "Content", "DeliveryRow", "acknowledge", "by_ref", "content", "due", "get", "hold", "insert", "lease", "next_due",
     "park_receipt", "release_stale", "retry", "rows", "settle", "stop",
 ]  # fmt: skip
 
@@ -145,7 +145,9 @@ def lease(tx: Tx, delivery: str, owner: str, until: datetime, now: datetime) -> 
         return None
     key = vault.keys(tx, [delivery])[delivery]
     what = content(tx, delivery)
-    progress = {} if found.progress is None else unseal(key, bytes(found.progress), _progress(delivery))
+    progress: dict[str, Any] = {}
+    if found.progress is not None:
+        progress = msgspec.json.decode(unseal(key, bytes(found.progress), _progress(delivery)))
     return Delivery(
         id=delivery,
         incident=found.incident,
@@ -157,7 +159,7 @@ def lease(tx: Tx, delivery: str, owner: str, until: datetime, now: datetime) -> 
         short_text=what.short_text,
         attempt=attempt,
         cleared=found.cleared,
-        progress=msgspec.json.decode(progress) if progress else {},
+        progress=progress,
         headers=what.headers,
     )
 
@@ -263,6 +265,12 @@ def retry(tx: Tx, delivery: str, now: datetime) -> bool:
     again = sa.update(deliveries).where(deliveries.c.id == delivery)
     again = again.where(deliveries.c.state.in_(("waiting", "refused", "stopped")))
     return tx.run(again.values(state="waiting", next_try_at=micros(now), delivered_at=None)).rowcount > 0
+
+
+def hold(tx: Tx, delivery: str, now: datetime) -> bool:
+    """Stop one delivery that waits, until ``retry``; False where it does not wait."""
+    held = sa.update(deliveries).where(deliveries.c.id == delivery, deliveries.c.state == "waiting")
+    return tx.run(held.values(state=_next("waiting", "stop"), why="held", next_try_at=micros(now))).rowcount > 0
 
 
 def _next(state: str, event: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from gateway.core.model import Address, DeliveryState
 from gateway.store.ids import instant, instant_or_none
 from gateway.store.tables import deliveries
+from gateway.store.tx import AnyRow
 
 
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +48,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 COLUMNS = tuple(deliveries.c[name] for name in DeliveryRow.__struct_fields__)
 
 
-def row(found: sa.Row[Any]) -> DeliveryRow:
+def row(found: AnyRow) -> DeliveryRow:
     """A row of the table as a ``DeliveryRow``."""
     values = {name: found._mapping[name] for name in DeliveryRow.__struct_fields__}
     values["created_at"] = instant(values["created_at"])

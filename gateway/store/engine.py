@@ -37,7 +37,7 @@ def _sqlite(url: sa.URL, *, writes: bool, busy_ms: int) -> sa.Engine:
     made = sa.create_engine(
         url, connect_args={"check_same_thread": False, "timeout": busy_ms / 1000}, hide_parameters=True, **pool
     )
-    pragmas = ["busy_timeout=%d" % busy_ms, "secure_delete=ON", "temp_store=MEMORY", "cache_size=-16000"]
+    pragmas = [f"busy_timeout={busy_ms}", "secure_delete=ON", "temp_store=MEMORY", "cache_size=-16000"]
     if not memory:
         pragmas += ["journal_mode=WAL", "synchronous=FULL"] if writes else []
         pragmas += ["wal_autocheckpoint=0"] if writes else ["query_only=ON"]

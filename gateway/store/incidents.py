@@ -20,7 +20,7 @@ from gateway.store import vault
 from gateway.store.errors import NotFound, Stale
 from gateway.store.ids import instant, micros
 from gateway.store.tables import incident_messages, incidents
-from gateway.store.tx import Tx, clean_or_none
+from gateway.store.tx import AnyRow, Tx, clean_or_none
 
 if TYPE_CHECKING:
     from gateway.core.matching import Candidate
@@ -140,7 +140,7 @@ def by_carrier_id(tx: Tx, carrier_message_id: str) -> str | None:
 
 def candidates(tx: Tx, since: datetime, *, limit: int = 500) -> list[Candidate]:
     """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit`` of them."""
-    from gateway.core.matching import Candidate  # noqa: PLC0415 - spares the commands that never match
+    from gateway.core.matching import Candidate
 
     asked = (
         sa.select(incidents)
@@ -176,7 +176,7 @@ def _columns(tx: Tx, incident: Incident) -> dict[str, Any]:
     }
 
 
-def _opened(tx: Tx, found: Sequence[sa.Row[Any]]) -> list[Incident]:
+def _opened(tx: Tx, found: Sequence[AnyRow]) -> list[Incident]:
     """Rows as incidents with their texts; a text whose key is gone is empty. Cached by the stamp of each writing."""
     missing = [row for row in found if row.stamp not in tx.cache]
     if missing:

@@ -13,7 +13,7 @@ from gateway.core import events as vocabulary
 from gateway.core.model import Event
 from gateway.store.ids import instant, micros
 from gateway.store.tables import events, meta
-from gateway.store.tx import Tx, clean_or_none
+from gateway.store.tx import AnyRow, Tx, clean_or_none
 
 _MINUTE = timedelta(minutes=1)
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -21,10 +21,12 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A journal event with its place: ``id`` in the journal, ``seq`` in the audit log (None until it is sealed)."""
+    """A journal event with its place: ``id`` in the journal, ``seq`` in the audit log (None until it is sealed).
+    ``public`` is the part of its data that the audit log shows."""
 
     id: int
     event: Event
+    public: dict[str, Any]
     seq: int | None = None
     prev: str | None = None
     hash: str | None = None
@@ -44,6 +46,8 @@ def emit(tx: Tx, event: Event) -> None:
     core/events.py does not know; telephone numbers are masked there."""
     checked = vocabulary.check(event)
     offset = checked.at.utcoffset() or timedelta(0)
+    shown = vocabulary.public(checked)
+    withheld = {name: value for name, value in checked.data.items() if name not in shown}
     tx.events.append(
         {
             "at": micros(checked.at),
@@ -53,7 +57,8 @@ def emit(tx: Tx, event: Event) -> None:
             "message": checked.message,
             "delivery": checked.delivery,
             "by": clean_or_none(checked.by),
-            "data": _encode(checked.data).decode(),
+            "data": _encode(shown).decode(),
+            "withheld": _encode(withheld).decode() if withheld else None,
         }
     )
 
@@ -137,7 +142,8 @@ def _log(name: str) -> str:
     return f"log:{name}"[:64]
 
 
-def _entry(row: sa.Row[Any]) -> Entry:
+def _entry(row: AnyRow) -> Entry:
+    shown = _decode(row.data)
     at: datetime = instant(row.at).astimezone(timezone(timedelta(minutes=row.offset_minutes)))
     event = Event(
         at=at,
@@ -146,6 +152,6 @@ def _entry(row: sa.Row[Any]) -> Entry:
         message=row.message,
         delivery=row.delivery,
         by=row.by,
-        data=_decode(row.data),
+        data=shown | _decode(row.withheld) if row.withheld else shown,
     )
-    return Entry(id=row.id, event=event, seq=row.seq, prev=row.prev, hash=row.hash)
+    return Entry(id=row.id, event=event, public=shown, seq=row.seq, prev=row.prev, hash=row.hash)

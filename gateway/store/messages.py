@@ -12,112 +12,36 @@ import sqlalchemy as sa
 
 from gateway.core import lifecycle
 from gateway.core.model import MessageState, RawMessage
-from gateway.store import vault
+from gateway.store import message_rows, vault
 from gateway.store.errors import KeyGone, NotFound, Stale
-from gateway.store.ids import instant, micros
+from gateway.store.ids import micros
+from gateway.store.message_rows import COLUMNS, REPEAT_WINDOW, Accepted, MessageRow
+from gateway.store.message_rows import row as _row
+from gateway.store.parts import Released, accept_part, release_partial
 from gateway.store.seal import Envelope, Exported, pack_keys
 from gateway.store.tables import messages, parts
+from gateway.store.tables import vault as sealed_texts
 from gateway.store.tx import Tx, clean, clean_or_none
 
-REPEAT_WINDOW = timedelta(hours=6)
-"""Equal bytes from the same sender without a carrier's id count as the same message for so long."""
+__all__ = [
+    "REPEAT_WINDOW", "Accepted", "MessageRow", "Released", "accept", "accept_part", "content_seen", "counts", "export",
+    "get", "pending", "quarantine", "raw", "release_partial", "remember_content", "rows", "set_state",
+]  # fmt: skip
 
 
-class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """What intake answers. ``id`` is the message's (or, for a part that completes nothing yet, the part's) id;
-    ``message`` the message that is now there to be read, if any."""
+def accept(tx: Tx, raw: RawMessage, now: datetime, *, repeat_window: timedelta = REPEAT_WINDOW) -> Accepted:
+    """Seal and store a message or a part of one. An equal earlier one is linked, not read again.
 
-    id: str
-    duplicate_of: str | None = None
-    message: str | None = None
-
-
-class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as the register shows it; its content is with ``raw``."""
-
-    id: str
-    channel: str
-    via: str
-    received_at: datetime
-    accepted_at: datetime
-    sender: str
-    recipient: str
-    carrier_id: str | None
-    state: MessageState
-    incident: str | None
-    duplicate_of: str | None
-    why: str | None
-    title: str | None
-    size: int
-    content_type: str
-    revision: int
-
-
-_COLUMNS = tuple(messages.c[name] for name in MessageRow.__struct_fields__)
-
-
-def accept(
-    tx: Tx,
-    raw: RawMessage,
-    now: datetime,
-    *,
-    repeat_window: timedelta = REPEAT_WINDOW,
-    part_group: str | None = None,
-) -> Accepted:
-    """Seal and store a message. An equal earlier one (same way, sender, carrier's id and bytes) is linked, not read
-    again. A part of a longer message goes to ``parts.accept_part``, which names the ``part_group`` when it joins them."""
+    Raises ``Malformed`` for a part whose numbers cannot be.
+    """
     if raw.part is not None:
-        from gateway.store.parts import accept_part  # noqa: PLC0415 - parts builds on this module
-
         return accept_part(tx, raw, now, repeat_window=repeat_window)
-    digest = _digest(tx, raw)
-    earlier = sa.select(messages.c.id).join(vault.vault, vault.vault.c.id == messages.c.id)
-    earlier = earlier.where(messages.c.digest == digest)
-    if not raw.carrier_id:
-        earlier = earlier.where(messages.c.accepted_at > micros(now - repeat_window))
-    first: str | None = tx.scalar(earlier.order_by(messages.c.id).limit(1))
-    row = tx.new_id()
-    tx.insert(
-        messages,
-        {
-            "id": row,
-            "channel": raw.channel,
-            "via": raw.via,
-            "received_at": micros(raw.received_at),
-            "accepted_at": micros(now),
-            "sender": clean(raw.sender),
-            "recipient": clean(raw.recipient),
-            "carrier_id": clean_or_none(raw.carrier_id),
-            "content_type": clean(raw.content_type),
-            "size": len(raw.body),
-            "state": "accepted" if first is None else "duplicate",
-            "duplicate_of": first,
-            "digest": digest,
-            "part_group": part_group,
-            "revision": 1,
-        },
-    )
-    if first is not None:
-        return Accepted(id=row, duplicate_of=first, message=row)
-    # A linked copy keeps no bytes of its own: they are the first one's, and go with it should that be quarantined.
-    vault.put(tx, row, packed(raw))
-    return Accepted(id=row, message=row)
-
-
-def packed(raw: RawMessage) -> bytes:
-    """Body and remarks of a message or part, to be sealed."""
-    envelope = Envelope(body=raw.body, meta={clean(key): clean(value) for key, value in raw.meta.items()})
-    return msgspec.msgpack.encode(envelope)
-
-
-def _digest(tx: Tx, raw: RawMessage) -> str:
-    named = (raw.via, clean(raw.sender), clean(raw.carrier_id or ""))
-    return tx.keys.digest("message", *(text.encode() for text in named), raw.body)
+    return message_rows.put(tx, raw, now, repeat_window=repeat_window)
 
 
 def get(tx: Tx, row: str) -> MessageRow:
     """One message. Raises ``NotFound``."""
-    found = tx.one(sa.select(*_COLUMNS).where(messages.c.id == row))
+    found = tx.one(sa.select(*COLUMNS).where(messages.c.id == row))
     if found is None:
         raise NotFound(row)
     return _row(found)
@@ -134,7 +58,7 @@ def rows(
     limit: int = 100,
 ) -> list[MessageRow]:
     """The newest messages first; ``before`` is an id to go on from."""
-    asked = sa.select(*_COLUMNS).order_by(messages.c.id.desc()).limit(limit)
+    asked = sa.select(*COLUMNS).order_by(messages.c.id.desc()).limit(limit)
     if states is not None:
         asked = asked.where(messages.c.state.in_(list(states)))
     for column, value in ((messages.c.incident, incident), (messages.c.channel, channel), (messages.c.via, via)):
@@ -147,7 +71,7 @@ def rows(
 
 def pending(tx: Tx, channel: str | None = None, limit: int = 64) -> list[MessageRow]:
     """Accepted messages that nobody has read, in the order in which they were accepted."""
-    asked = sa.select(*_COLUMNS).where(messages.c.state == "accepted").order_by(messages.c.id).limit(limit)
+    asked = sa.select(*COLUMNS).where(messages.c.state == "accepted").order_by(messages.c.id).limit(limit)
     if channel is not None:
         asked = asked.where(messages.c.channel == channel)
     return [_row(found) for found in tx.all(asked)]
@@ -156,7 +80,7 @@ def pending(tx: Tx, channel: str | None = None, limit: int = 64) -> list[Message
 def counts(tx: Tx) -> dict[str, int]:
     """How many messages are in each state."""
     asked = sa.select(messages.c.state, sa.func.count()).group_by(messages.c.state)
-    return {found[0]: int(found[1]) for found in tx.all(asked)}
+    return {str(state): int(count) for state, count in tx.all(asked)}
 
 
 def raw(tx: Tx, row: str) -> RawMessage:
@@ -255,7 +179,7 @@ def quarantine(tx: Tx, row: str, bureau_public: bytes, *, why: str | None = None
 
 def _family(tx: Tx, row: str) -> list[str]:
     """The message, where its bytes lie if it is a linked copy, what links to it, and its other forms if it was joined."""
-    bare = messages.c.id.not_in(sa.select(vault.vault.c.id))
+    bare = messages.c.id.not_in(sa.select(sealed_texts.c.id))
     root: str = tx.scalar(sa.select(messages.c.duplicate_of).where(messages.c.id == row, bare)) or row
     group = tx.scalar(sa.select(messages.c.part_group).where(messages.c.id == root))
     forms = {root}
@@ -292,10 +216,3 @@ def export(tx: Tx, row: str) -> bytes:
             sealed={name: base64.b64encode(data).decode() for name, data in sealed.items()},
         )
     )
-
-
-def _row(found: sa.Row[Any]) -> MessageRow:
-    values = dict(found._mapping)
-    values["received_at"] = instant(values["received_at"])
-    values["accepted_at"] = instant(values["accepted_at"])
-    return MessageRow(**values)

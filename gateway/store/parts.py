@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from gateway.core.errors import Malformed
 from gateway.core.model import RawMessage
-from gateway.store import messages, vault
+from gateway.store import message_rows, vault
 from gateway.store.ids import instant, micros
-from gateway.store.messages import REPEAT_WINDOW, Accepted
+from gateway.store.message_rows import REPEAT_WINDOW, Accepted
 from gateway.store.seal import Envelope
 from gateway.store.tables import part_groups, parts
-from gateway.store.tx import Tx, clean, clean_or_none
+from gateway.store.tx import AnyRow, Tx, clean, clean_or_none
 
 LATE = timedelta(hours=72)
 """A part that comes later than this after its last companion starts a message of its own: references are used again."""
@@ -77,7 +76,7 @@ def accept_part(tx: Tx, raw: RawMessage, now: datetime, *, repeat_window: timede
             "copies": 1,
         },
     )
-    vault.put(tx, row, messages.packed(raw))
+    vault.put(tx, row, message_rows.packed(raw))
     counted = sa.update(part_groups).where(part_groups.c.id == group_id)
     tx.run(counted.values(have=part_groups.c.have + 1, last_at=micros(now)))
     have = tx.scalar(sa.select(part_groups.c.have).where(part_groups.c.id == group_id))
@@ -174,12 +173,12 @@ def _join(tx: Tx, group_id: str, now: datetime, repeat_window: timedelta) -> Acc
         content_type=found[0].content_type,
         meta=meta,
     )
-    made = messages.accept(tx, raw, now, repeat_window=repeat_window, part_group=group_id)
+    made = message_rows.put(tx, raw, now, repeat_window=repeat_window, part_group=group_id)
     _joined(tx, group, made.id, whole)
     return made
 
 
-def _joined(tx: Tx, group: sa.Row[Any], message: str, whole: bool) -> None:
+def _joined(tx: Tx, group: AnyRow, message: str, whole: bool) -> None:
     tx.run(
         sa.update(part_groups)
         .where(part_groups.c.id == group.id)

@@ -4,7 +4,7 @@ stored is parked and taken up when they are. A receipt says nothing of anybody h
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from gateway.store.delivery_rows import COLUMNS, DeliveryRow, row
 from gateway.store.errors import Tampered
 from gateway.store.ids import micros
 from gateway.store.tables import deliveries, delivery_refs, parked_receipts
-from gateway.store.tx import Tx, clean
+from gateway.store.tx import AnyRow, Tx, clean
 
 
 class Matched(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,9 +81,9 @@ def store_refs(tx: Tx, via: str, refs: tuple[str, ...], delivery: str, attempt: 
             apply(tx, found, parked.state, parked.detail, now)
 
 
-def apply(tx: Tx, ref: sa.Row[Any], state: str, detail: str, now: datetime) -> Matched:
+def apply(tx: Tx, ref: AnyRow, state: str, detail: str, now: datetime) -> Matched:
     """Give a receipt to its delivery. Only a failure of the attempt that stands as delivered changes its state."""
-    if ref.state == state or ref.state == "failed":
+    if ref.state in (state, "failed"):
         return Matched(what="matched", new=False, delivery=_delivery(tx, ref.delivery))
     named = (delivery_refs.c.via == ref.via, delivery_refs.c.ref == ref.ref, delivery_refs.c.delivery == ref.delivery)
     tx.run(sa.update(delivery_refs).where(*named).values(state=state, at=micros(now)))
@@ -103,7 +103,7 @@ def states(tx: Tx, delivery: str) -> dict[str, str | None]:
     return {found.ref: found.state for found in tx.all(asked.order_by(delivery_refs.c.attempt, delivery_refs.c.ref))}
 
 
-def _ref(tx: Tx, via: str, ref: str) -> sa.Row[Any] | None:
+def _ref(tx: Tx, via: str, ref: str) -> AnyRow | None:
     asked = sa.select(delivery_refs).where(delivery_refs.c.via == via, delivery_refs.c.ref == clean(ref))
     return tx.one(asked.order_by(delivery_refs.c.delivery.desc()).limit(1))
 

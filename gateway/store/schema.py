@@ -44,9 +44,9 @@ def version(conn: sa.Connection) -> str | None:
 
 def migrate(conn: sa.Connection, to: str) -> None:
     """Run the migrations up to ``to`` on an open connection."""
-    from alembic.config import Config  # noqa: PLC0415 - 100 ms that only a new or older store pays
-    from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))

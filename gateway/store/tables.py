@@ -200,6 +200,7 @@ events = Table(
     Column("delivery", Text),
     Column("by", Text),
     Column("data", Text, nullable=False),
+    Column("withheld", Text),
     Column("seq", BigInteger),
     Column("prev", String(64)),
     Column("hash", String(64)),
@@ -208,4 +209,5 @@ events = Table(
     Index("events_incident", "incident", "id"),
     sqlite_autoincrement=True,
 )
-"""The journal. ``txid`` is the writing transaction on PostgreSQL (0 on SQLite); seq, prev and hash come from the sealer."""
+"""The journal. ``txid`` is the writing transaction on PostgreSQL (0 on SQLite); seq, prev and hash come from the sealer.
+``data`` is what the audit log shows, ``withheld`` what it does not."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.store import tables
 from gateway.store.keys import StoreKeys
+
+AnyRow: TypeAlias = "sa.Row[*tuple[Any, ...]]"
 
 
 @dataclass(slots=True)
@@ -37,29 +39,29 @@ class Tx:
 
     def run(self, statement: sa.Executable, values: Any = None) -> sa.CursorResult[Any]:
         """Execute a statement."""
-        return self.conn.execute(statement, values)  # type: ignore[return-value]
+        return self.conn.execute(statement, values)
 
-    def one(self, statement: sa.Executable) -> sa.Row[Any] | None:
+    def one(self, statement: sa.Executable, values: Any = None) -> AnyRow | None:
         """The first row, or None."""
-        return self.conn.execute(statement).first()
+        return self.conn.execute(statement, values).first()
 
-    def all(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+    def all(self, statement: sa.Executable, values: Any = None) -> Sequence[AnyRow]:
         """All rows."""
-        return self.conn.execute(statement).all()
+        return self.conn.execute(statement, values).all()
 
-    def scalar(self, statement: sa.Executable) -> Any:
+    def scalar(self, statement: sa.Executable, values: Any = None) -> Any:
         """The first column of the first row, or None."""
-        return self.conn.execute(statement).scalar()
+        return self.conn.execute(statement, values).scalar()
 
     def insert(self, table: sa.Table, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Insert one row or several."""
         if values:
-            self.conn.execute(sa.insert(table), values)
+            self.conn.execute(_INSERTS[table.name], values)
 
     def insert_new(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row unless one of its primary key is there; True where it was inserted."""
         made = self._dialect().insert(table).values(**values).on_conflict_do_nothing(index_elements=table.primary_key)
-        return self.conn.execute(made).rowcount > 0
+        return self.conn.execute(made.returning(*table.primary_key)).first() is not None
 
     def put(self, table: sa.Table, values: Mapping[str, Any], *, key: tuple[str, ...] = ("id",)) -> None:
         """Insert a row or replace the columns of the one that has its ``key``."""
@@ -85,6 +87,7 @@ class Tx:
         return postgresql if self.postgres else sqlite
 
 
+_INSERTS = {table.name: sa.insert(table) for table in tables.metadata.tables.values()}
 _EVENT_SQLITE = sa.insert(tables.events).values(txid=0)
 _EVENT_PG = sa.insert(tables.events).values(txid=sa.text("pg_current_xact_id()::text::bigint"))
 

@@ -65,7 +65,8 @@ class Upkeep:
                     self._work(conn.cursor())
             except Exception as error:  # sqlite3.Error or psycopg.Error: try again later, the data is safe either way
                 log.warning("checkpoint put off: %s", type(error).__name__)
-                conn = _close(conn)
+                _close(conn)
+                conn = None
             if self._stopping:
                 break
         _close(conn)

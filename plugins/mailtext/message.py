@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct, field
-
-from gateway.api import Attachment, Message
 from gateway_plugins.mailtext import headers as h
 from gateway_plugins.mailtext import html, quote, tree
 from gateway_plugins.mailtext.charset import codec_of, decode
 from gateway_plugins.mailtext.limits import Limits
+from msgspec import Struct, field
+
+from gateway.api import Attachment, Message
 
 _PLACEHOLDER = re.compile(
     r"html|不支持.{0,10}(?:显示|查看)|无法显示|纯文本|this (?:is|message).{0,40}(?:multi-?part|mime)|view (?:it|this).{0,30}browser", re.I

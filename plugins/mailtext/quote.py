@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct
-
 from gateway_plugins.mailtext.html import QUOTE_MARK
+from msgspec import Struct
 
 _RULE = re.compile(
     r"^[>\s]*[-—_=*]{2,}\s*(?:原始邮件|原邮件|原始信息|原文|回复的?原?邮件|(?P<forward>转发的?(?:原?邮件|信息|消息)(?:信息)?|被转发邮件"

@@ -9,10 +9,9 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from msgspec import Struct, field
-
 from gateway_plugins.mailtext import headers as h
 from gateway_plugins.mailtext.limits import Limits
+from msgspec import Struct, field
 
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 

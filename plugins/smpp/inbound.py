@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from gateway.api import Malformed, Message, Part, RawMessage, Receipt
+from gateway.api import Malformed, Message, Part, RawMessage, Receipt, _
 from gateway_plugins.smpp import gsm0340, text
 from gateway_plugins.smpp.pdu import Pdu, Sm, Tag
 
@@ -127,7 +127,7 @@ def read(raw: RawMessage, default: text.Coding) -> Message:
     return Message(
         text=joined.text,
         sent_at=sent_at,
-        unread="part of the message is binary, not text" if joined.binary else None,
+        unread=_("part of the message is binary, not text") if joined.binary else None,
         flags=tuple(flag for flag, there in flags if there),
     )
 

@@ -15,6 +15,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer  # type: ignore[import-untyped]
 
+from gateway.api import _
 from gateway_plugins.smpp import pdu as smpp
 from gateway_plugins.smpp.pdu import Body, Broken, Command, Empty, Framer, Pdu, Status
 
@@ -80,7 +81,7 @@ class Link(Protocol):
             self.lost.set_result(None)
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(LinkLost("the connection was lost before the answer"))
+                future.set_exception(LinkLost(_("the connection was lost")))
         self._waiting.clear()
 
     def pauseProducing(self) -> None:
@@ -101,7 +102,7 @@ class Link(Protocol):
     ) -> Pdu:  # fmt: skip
         """Send a request; its answer, whatever the status. Raises ``NoAnswer``, ``LinkLost``, ``PduError``."""
         if self._closing:
-            raise LinkLost("the connection is closed")
+            raise LinkLost(_("the connection was lost"))
         self._sequence = self._sequence % smpp.LAST_SEQUENCE + 1
         sequence = self._sequence
         octets = smpp.encode(Pdu(command=command, sequence=sequence, body=body or Empty(), tlvs=tlvs))
@@ -113,7 +114,7 @@ class Link(Protocol):
         except LinkLost:
             raise
         except TimeoutError:
-            raise NoAnswer(f"no answer to {smpp.command_name(command)}") from None
+            raise NoAnswer(_("the SMSC did not answer: {command}").format(command=smpp.command_name(command))) from None
         finally:
             self._waiting.pop(sequence, None)
 

@@ -219,9 +219,7 @@ def _layout(body: type[Body]) -> tuple[tuple[str, type], ...]:
     return tuple((name, type(default)) for name, default in named)
 
 
-_LAYOUTS: dict[type[Body], tuple[tuple[str, type], ...]] = {
-    body: _layout(body) for body in (Empty, Bind, BindResp, Sm, SmResp)
-}
+_LAYOUTS: dict[type[Body], tuple[tuple[str, type], ...]] = {body: _layout(body) for body in (Empty, Bind, BindResp, Sm, SmResp)}
 
 
 def encode(pdu: Pdu) -> bytes:

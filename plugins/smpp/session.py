@@ -65,7 +65,7 @@ def outcome(answer: Pdu) -> Outcome:
     """What a submit_sm_resp (or a generic_nack) means for a delivery."""
     if answer.status == 0 and isinstance(answer.body, SmResp):
         return Delivered((answer.body.message_id,) if answer.body.message_id else ())
-    why = f"SMSC: {smpp.status_name(answer.status)}"
+    why = _("the SMSC answered {status}").format(status=smpp.status_name(answer.status))
     if answer.status in PERMANENT:
         return Refused(why)
     return TryLater(why, after=BUSY_SECONDS if answer.status in BUSY else None)
@@ -128,7 +128,7 @@ class Session:
         try:
             return outcome(await link.request(Command.SUBMIT_SM, sm, seconds=self.settings.request_timeout))
         except (NoAnswer, LinkLost) as error:
-            return TryLater(f"SMSC: {error}")
+            return TryLater(str(error))
         except smpp.PduError as error:
             return Refused(_("no SMPP message can be made of it: {why}").format(why=error))
         finally:

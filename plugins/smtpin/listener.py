@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from aiosmtpd.smtp import Envelope, Session
+from gateway_plugins.smtpin.session import COMMANDS, Guests, LmtpSession, SmtpSession
 
 from gateway.api import Channel, Intake, RawMessage, StorageTrouble, TooLarge
-from gateway_plugins.smtpin.session import COMMANDS, Guests, LmtpSession, SmtpSession
 
 log = logging.getLogger(__name__)
 

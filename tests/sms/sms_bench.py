@@ -6,40 +6,42 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from channel_fakes import FakeIntake, FakeServices
+from gateway.api import RawMessage
+from gateway.demo.smsc import DemoSmsc
+from gateway.testing import MemoryIntake, MemoryServices
 from gateway_plugins.sms_smpp import Settings, SmsSmpp
 
-from gateway.api import Receipt, StorageTrouble
-from gateway.demo.smsc import DemoSmsc
-
 PASSWORD = "s3cr3tpw"
+NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone(timedelta(hours=8)))
 
 
-class Intake(FakeIntake):
-    """Records receipts as well; ``trouble`` holds for both."""
+class Intake(MemoryIntake):
+    """Also holds messages up until ``gate`` is set, raises ``broken``, and counts what it has in hand."""
 
-    def __init__(self, max_bytes: int = 1 << 20) -> None:
-        super().__init__(max_bytes)
-        self.receipts: list[Receipt] = []
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate: asyncio.Event | None = None
         self.broken: Exception | None = None
         self.in_hand = self.most_in_hand = 0
 
-    async def accept(self, raw: Any) -> Any:
+    @property
+    def messages(self) -> list[RawMessage]:
+        return self.accepted
+
+    async def accept(self, raw: RawMessage) -> Any:
         if self.broken is not None:
             raise self.broken
         self.in_hand += 1
         self.most_in_hand = max(self.most_in_hand, self.in_hand)
         try:
+            if self.gate is not None:
+                await self.gate.wait()
             return await super().accept(raw)
         finally:
             self.in_hand -= 1
-
-    async def receipt(self, receipt: Receipt) -> None:
-        if self.trouble:
-            raise StorageTrouble("no space left")
-        self.receipts.append(receipt)
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Bench:
     smsc: DemoSmsc
     sms: SmsSmpp
     intake: Intake
-    services: FakeServices = field(default_factory=FakeServices)
+    services: MemoryServices = field(default_factory=MemoryServices)
 
     async def up(self) -> None:
         """Return once the channel says that it is up."""
@@ -59,7 +61,7 @@ class Bench:
 async def until(predicate: Callable[[], bool], seconds: float = 5) -> None:
     """Give the loop its turns until ``predicate`` holds; TimeoutError after ``seconds``."""
     async with asyncio.timeout(seconds):
-        while not predicate():
+        while not predicate():  # noqa: ASYNC110  (what is waited for gives no event)
             await asyncio.sleep(0.001)
 
 
@@ -68,7 +70,7 @@ async def bench(password: str = PASSWORD, start: bool = True, **settings: Any) -
     """Both ends started; stopped at the end, whatever happened."""
     smsc = DemoSmsc("gateway", PASSWORD)
     await smsc.start("tcp:0:interface=127.0.0.1")
-    services = FakeServices(secrets={"smpp-password": password})
+    services = MemoryServices(at=NOW, secrets={"smpp-password": password})
     quick = {"reconnect_min": 0.02, "reconnect_max": 0.05, "request_timeout": 2.0, **settings}
     sms = SmsSmpp("sms", Settings(port=smsc.port, system_id="gateway", password="smpp-password", **quick), services)
     services.channels["sms"] = sms

@@ -7,15 +7,15 @@ import json
 
 import msgspec
 import pytest
-from channel_fakes import NOW
-from gateway_plugins.smpp import inbound, text
-from gateway_plugins.smpp.pdu import Command, Pdu, Sm, Tag
-from gateway_plugins.sms_smpp import Settings, SmsSmpp
 from hypothesis import given
 from hypothesis import strategies as st
+from sms_bench import NOW
 
 from gateway.api import Malformed, Part, RawMessage, Receipt
 from gateway.demo.smsc import deliver_sm, receipt_sm
+from gateway_plugins.smpp import inbound, text
+from gateway_plugins.smpp.pdu import Command, Pdu, Sm, Tag
+from gateway_plugins.sms_smpp import Settings, SmsSmpp
 
 SMS = SmsSmpp("sms", Settings(system_id="gateway", password="smpp-password"))
 
@@ -77,7 +77,9 @@ def test_where_a_part_stands_by_udh_and_by_sar() -> None:
     tlvs = ((Tag.SAR_MSG_REF_NUM, b"\x12\x34"), (Tag.SAR_TOTAL_SEGMENTS, b"\x02"), (Tag.SAR_SEGMENT_SEQNUM, b"\x01"))
     first = raw(Sm(source_addr="1", data_coding=8, short_message="滑".encode("utf-16-be")), *tlvs)
     assert first.part == Part(ref="1//4660", number=1, total=2)
-    second = raw(Sm(source_addr="1", data_coding=8, short_message="坡".encode("utf-16-be")), *tlvs[:2], (Tag.SAR_SEGMENT_SEQNUM, b"\x02"))
+    second = raw(
+        Sm(source_addr="1", data_coding=8, short_message="坡".encode("utf-16-be")), *tlvs[:2], (Tag.SAR_SEGMENT_SEQNUM, b"\x02")
+    )
     assert SMS.read(whole([second.body, first.body])).text == "滑坡"
     assert raw(Sm(), *tlvs[:2]).part is None
 
@@ -134,7 +136,10 @@ def test_a_stored_body_that_is_none_is_malformed(body: bytes, content_type: str)
         SMS.read(msgspec.structs.replace(whole([]), body=body, content_type=content_type))
 
 
-@given(st.binary(max_size=80) | st.binary(max_size=60).map(lambda data: b"[" + data), st.sampled_from([inbound.SMPP_TYPE, inbound.HEX_TYPE]))
+@given(
+    st.binary(max_size=80) | st.binary(max_size=60).map(lambda data: b"[" + data),
+    st.sampled_from([inbound.SMPP_TYPE, inbound.HEX_TYPE]),
+)
 def test_no_stored_body_can_hurt(body: bytes, content_type: str) -> None:
     try:
         SMS.read(msgspec.structs.replace(whole([]), body=body, content_type=content_type))

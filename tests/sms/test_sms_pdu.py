@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 
 import pytest
-from gateway_plugins.smpp import pdu as smpp
-from gateway_plugins.smpp.pdu import Bind, BindResp, Broken, Command, Empty, Framer, Opaque, Pdu, Sm, SmResp, Status, Tag
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gateway_plugins.smpp import pdu as smpp
+from gateway_plugins.smpp.pdu import Bind, BindResp, Broken, Command, Empty, Framer, Opaque, Pdu, Sm, SmResp, Status, Tag
 
 OCTET = st.integers(0, 255)
 
@@ -86,9 +87,9 @@ def test_any_body_is_read_or_answered(command: Command, body: bytes) -> None:
 
 def test_the_octets_are_those_of_the_specification() -> None:
     bind = Pdu(command=Command.BIND_TRANSCEIVER, sequence=1, body=Bind(system_id="gw", password="pw", system_type="s"))
-    assert smpp.encode(bind).hex() == "0000001c" "00000009" "00000000" "00000001" "677700" "707700" "7300" "34" "00" "00" "00"
+    assert smpp.encode(bind).hex() == "0000001c000000090000000000000001677700707700730034000000"
     enquire = Pdu(command=Command.ENQUIRE_LINK, sequence=0x7FFFFFFF)
-    assert smpp.encode(enquire).hex() == "00000010" "00000015" "00000000" "7fffffff"
+    assert smpp.encode(enquire).hex() == "0000001000000015000000007fffffff"
 
 
 @pytest.mark.parametrize("length", [0, 15, 101, 0xFFFF_FFFF])
@@ -117,7 +118,9 @@ def test_unknown_commands_and_tags_are_kept() -> None:
 
 
 def test_a_report_is_not_refused_for_a_broken_tlv_at_its_end() -> None:
-    whole = smpp.encode(Pdu(command=Command.DELIVER_SM, sequence=5, body=Sm(short_message=b"fire"), trailing=b"\x04\x24\x00\x09ab"))
+    whole = smpp.encode(
+        Pdu(command=Command.DELIVER_SM, sequence=5, body=Sm(short_message=b"fire"), trailing=b"\x04\x24\x00\x09ab")
+    )
     read = smpp.decode(whole)
     assert isinstance(read.body, Sm)
     assert (read.body.short_message, read.tlvs, read.trailing) == (b"fire", (), b"\x04\x24\x00\x09ab")

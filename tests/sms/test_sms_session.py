@@ -9,16 +9,16 @@ from random import Random
 from typing import Any
 
 import pytest
-from gateway_plugins.smpp import pdu as smpp
-from gateway_plugins.smpp.link import MOST_IN_HAND
-from gateway_plugins.smpp.pdu import Command, Pdu, Sm, Status, Tag
-from gateway_plugins.smpp.session import backoff
 from hypothesis import given
 from hypothesis import strategies as st
 from sms_bench import PASSWORD, bench, until
 
 from gateway.api import Delivered, Outcome, Refused, TryLater
 from gateway.demo.smsc import receipt_sm
+from gateway_plugins.smpp import pdu as smpp
+from gateway_plugins.smpp.link import MOST_IN_HAND
+from gateway_plugins.smpp.pdu import Command, Pdu, Sm, Status, Tag
+from gateway_plugins.smpp.session import backoff
 
 pytestmark = pytest.mark.usefixtures("reactor")
 
@@ -276,7 +276,9 @@ async def test_stop_answers_what_is_in_hand_and_unbinds() -> None:
         delivering = asyncio.create_task(b.smsc.deliver(SENDER, RECIPIENT, "停气"))
         await b.smsc.link.request(Command.ENQUIRE_LINK, seconds=2)
         stopping = asyncio.create_task(b.sms.stop())
-        await asyncio.sleep(0)
+        for _ in range(50):  # were it not to wait, the unbind would have come by now
+            await asyncio.sleep(0)
+        assert b.smsc.seen[Command.UNBIND] == 0
         b.intake.gate.set()
         assert await delivering == [0]
         await stopping

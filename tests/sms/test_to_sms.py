@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from channel_fakes import FakeServices
-from gateway_plugins.smpp import text
-from gateway_plugins.smpp.pdu import Status
-from gateway_plugins.to_sms import Settings, ToSms, e164, taken
 from sms_bench import bench, until
 
 from gateway.api import Delivered, Delivery, Outcome, Refused, TryLater
+from gateway.testing import MemoryServices
+from gateway_plugins.smpp import text
+from gateway_plugins.smpp.pdu import Status
+from gateway_plugins.to_sms import Settings, ToSms, e164, taken
 
 WORDS = "【快报】柳河县城关镇加油站起火，明火已灭，无人员伤亡，原因在查。" * 4 + "〔0123〕"
 
@@ -36,7 +36,7 @@ class Carrier:
 
 
 def transport(carrier: Carrier | None, **settings: Any) -> ToSms:
-    return ToSms("sms", Settings(carrier="sms", **settings), FakeServices(channels={"sms": carrier}))
+    return ToSms("sms", Settings(carrier="sms", **settings), MemoryServices(channels={"sms": carrier}))
 
 
 async def test_every_part_is_sent_and_every_id_comes_back() -> None:

@@ -6,6 +6,8 @@ Revises:
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -21,7 +23,7 @@ def _id(name: str, *, primary_key: bool = False, nullable: bool = True) -> sa.Co
     return sa.Column(name, sa.String(26), primary_key=primary_key, nullable=nullable and not primary_key)
 
 
-def _need(name: str, kind: sa.types.TypeEngine[object]) -> sa.Column[object]:
+def _need(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=False)
 
 
@@ -189,6 +191,7 @@ def _journal() -> None:
         sa.Column("delivery", sa.Text()),
         sa.Column("by", sa.Text()),
         _need("data", sa.Text()),
+        sa.Column("withheld", sa.Text()),
         sa.Column("seq", sa.BigInteger()),
         sa.Column("prev", sa.String(64)),
         sa.Column("hash", sa.String(64)),

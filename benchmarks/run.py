@@ -1,0 +1,179 @@
+"""The figures of docs/figures.md, measured on a real daemon on loopback: ``make bench``. Nothing here gates a test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gateway.core.model import RawMessage
+from gateway.demo.smsc import DemoSmsc
+from gateway.intake import take_in
+from gateway.service import run_loop
+from gateway.store import Store, StoreKeys
+from tests.system.gate import Gate, Sink, post_phone
+
+PLACES = ("青山区", "云台区", "石桥县", "白水县", "平安县", "柳河县")
+
+
+def report(n: int) -> str:
+    """A short report; each tells of another fire."""
+    return f"{PLACES[n % 6]}政府办报告：今日{n % 8}时{n % 60:02d}分，{PLACES[n % 6]}第{n}号仓库起火，1人死亡、2人受伤。"
+
+
+def say(name: str, value: str) -> None:
+    """One line of the table."""
+    print(f"| {name} | {value} |", flush=True)
+
+
+def rss(pid: int) -> float:
+    """Resident memory of a process, MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds that ``work`` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def check(gate: Gate) -> None:
+    """``gateway check``, from a cold interpreter."""
+    taken = [timed(lambda: gate.run_command("check")) for _ in range(5)]
+    say("`gateway check`, median of 5", f"{statistics.median(taken):.2f} s")
+
+
+def starting(gate: Gate) -> None:
+    """From exec to an answer on the control socket, which comes after all channels listen."""
+    taken = []
+    for _ in range(3):
+        taken.append(timed(gate.start))
+        gate.stop()
+    say("start to all channels listening, median of 3", f"{statistics.median(taken):.2f} s")
+
+
+def memory(gate: Gate) -> None:
+    """Idle memory of the main process."""
+    gate.start()
+    time.sleep(5)
+    assert gate.process is not None
+    say("idle memory of the main process", f"{rss(gate.process.pid):.0f} MiB")
+
+
+async def sms(gate: Gate, smsc: DemoSmsc, count: int) -> None:
+    """One SMS at a time on an idle machine: deliver_sm sent → first submit_sm seen at the SMSC."""
+    taken = []
+    for n in range(count):
+        before, began = len(smsc.sent), time.perf_counter()
+        await smsc.deliver("+8613800000001", "10690999", report(100_000 + n))
+        while len(smsc.sent) == before:
+            await asyncio.sleep(0.001)
+        taken.append((time.perf_counter() - began) * 1000)
+        await asyncio.sleep(0.25)
+    taken.sort()
+    p99 = taken[min(len(taken) - 1, int(len(taken) * 0.99))]
+    say(f"one SMS, deliver_sm → delivered at the SMSC, {count} runs", f"p50 {statistics.median(taken):.0f} ms, p99 {p99:.0f} ms")
+
+
+async def many(gate: Gate, count: int) -> None:
+    """``count`` messages through HTTP intake and the desk; nothing lost, memory flat."""
+    assert gate.process is not None
+    token, port, pid = gate.secret("phone-token"), gate.base + 2, gate.process.pid
+    start_rss, began = rss(pid), time.perf_counter()
+    gauge = []
+
+    def one(n: int) -> None:
+        call = {"call_id": f"bench-{n}", "caller": "0999-8820003", "called": "0999-110", "started_at": "2026-03-06T09:00:00+08:00",
+                "segments": [{"speaker": "来电人", "start": 0, "end": 3, "text": report(n)}]}  # fmt: skip
+        status, _answer = post_phone(port, token, call)
+        assert status == 200
+
+    lanes = 8
+
+    def lane(first: int) -> None:
+        for n in range(first, count, lanes):
+            one(n)
+            if n % 500 == 0:
+                gauge.append(rss(pid))
+
+    await asyncio.gather(*(asyncio.to_thread(lane, first) for first in range(lanes)))
+    accepted = time.perf_counter() - began
+    while True:
+        rows = await asyncio.to_thread(gate.ask, "messages", state="accepted", limit=1)
+        if not rows:
+            break
+        await asyncio.sleep(0.2)
+    read = time.perf_counter() - began
+    rows = await asyncio.to_thread(gate.ask, "messages", limit=100_000)
+    kept = sum(r["channel"] == "phone" for r in rows)
+    assert kept == count, f"{count - kept} lost"
+    say(f"{count} messages over HTTP, accepted durably", f"{count / accepted:.0f}/s")
+    say(f"{count} messages through the desk", f"{count / read:.0f}/s, {count - kept} lost")
+    say("memory before, half way, after", f"{start_rss:.0f}, {gauge[len(gauge) // 2]:.0f}, {rss(pid):.0f} MiB")
+
+
+async def intake(folder: Path, count: int) -> None:
+    """Durable accepts in one process, 50 at a time, beside bare sqlite3 that commits 50 rows a transaction."""
+    raw = RawMessage(channel="sms", via="sms", received_at=datetime.now(UTC), sender="+8613800000001", body=b"", content_type="t")
+    store = Store.open(f"sqlite:///{folder / 'bench.db'}", StoreKeys(os.urandom(32)), clock=lambda: datetime.now(UTC))
+    import msgspec
+
+    async def lane(first: int) -> None:
+        for n in range(first, count, 50):
+            one = msgspec.structs.replace(raw, body=report(n).encode())
+            await store.write(lambda tx, one=one: take_in(tx, one, datetime.now(UTC), 3600))
+
+    began = time.perf_counter()
+    await asyncio.gather(*(lane(first) for first in range(50)))
+    ours = count / (time.perf_counter() - began)
+    store.close()
+    bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
+    bare.executescript("pragma journal_mode=wal; pragma synchronous=full; create table m(id integer primary key, body blob, at real)")
+    began = time.perf_counter()
+    for first in range(0, count, 50):
+        bare.execute("begin immediate")
+        bare.executemany("insert into m(body, at) values(?, ?)", [(report(n).encode(), time.time()) for n in range(first, first + 50)])
+        bare.execute("commit")
+    theirs = count / (time.perf_counter() - began)
+    say("durable accepts, 50 waiting (sealed, with event) / bare sqlite3 in batches of 50", f"{ours:.0f}/s / {theirs:.0f}/s = {ours / theirs:.2f}")
+
+
+async def main() -> None:
+    """All figures, as a table."""
+    count = int(os.environ.get("COUNT", "10000"))
+    with tempfile.TemporaryDirectory() as name:
+        gate = Gate(Path(name))
+        sink = Sink(gate.base + 5)
+        sink.start()
+        smsc = DemoSmsc("gateway", gate.secret("smpp-password"))
+        await smsc.start(f"tcp:{gate.base + 4}:interface=127.0.0.1")
+        print("| figure | measured |\n|---|---|")
+        await asyncio.to_thread(check, gate)
+        await asyncio.to_thread(starting, gate)
+        await asyncio.to_thread(memory, gate)
+        await smsc.wait_bound(20)
+        await sms(gate, smsc, 100)
+        await many(gate, count)
+        await intake(Path(name), count)
+        await asyncio.to_thread(gate.stop)
+        print(subprocess.run([sys.executable, "-m", "gateway", "--conf", str(gate.conf), "audit", "verify"], check=True,
+                             capture_output=True, text=True, env=gate.env).stdout)  # fmt: skip
+        sink.stop()
+        await smsc.stop()
+
+
+if __name__ == "__main__":
+    run_loop(main)

@@ -1,0 +1,232 @@
+"""The one sealer: gives committed events their places in the chain, then writes their lines and syncs them.
+
+The chain is settled in the data base first; the file follows it. Whatever the file lacks after a crash is appended at the
+next run, a torn last line is cut, and a file that was renamed by logrotate is left alone and a new one begun.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from gateway.audit import chain
+from gateway.audit.chain import Algorithm
+from gateway.store import Store, Tx, journal
+from gateway.store.journal import Entry, Sealed
+
+log = logging.getLogger(__name__)
+
+BATCH = 1000
+MODE = 0o640
+_BLOCK = 1 << 16
+
+
+class AuditMismatch(Exception):
+    """The audit log and the journal disagree: one of them was changed or set back. The text says where."""
+
+
+class Sealer:
+    """Seals the events of ``store`` into the file ``path``. Used by one thread at a time.
+
+    ``now`` is told to the log alone: lines carry the instants of their events. ``algorithm`` is for new lines.
+    """
+
+    def __init__(
+        self, store: Store, path: Path, now: Callable[[], datetime] | None = None, *, algorithm: Algorithm = "sha256"
+    ) -> None:
+        self._store = store
+        self._path = path
+        self._now = now
+        self._algorithm: Algorithm = algorithm
+        self._file: int | None = None
+        self._seq = 0
+
+    @property
+    def written(self) -> int:
+        """The place of the last line that is in the file and synced."""
+        return self._seq
+
+    def run_once(self) -> int:
+        """Seal and write up to ``BATCH`` events; returns how many lines were written, 0 when all is done.
+
+        Raises ``StorageTrouble``, ``OSError`` where the file cannot be written (nothing is lost: the next run goes on),
+        ``AuditMismatch``.
+        """
+        if self._file is None:
+            self._begin()
+        if self._store.read_now(lambda tx: journal.unsealed(tx, 1)):
+            self._store.write_now(self._seal)
+        behind = self._store.read_now(lambda tx: journal.sealed_after(tx, self._seq, BATCH))
+        if behind:
+            self._append(behind)
+        return len(behind)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _seal(self, tx: Tx) -> None:
+        journal.lock_chain(tx)
+        last = journal.last_sealed(tx)
+        seq, prev = (last.seq or 0, last.hash or chain.GENESIS) if last else (0, chain.GENESIS)
+        sealed = []
+        for entry in journal.unsealed(tx, BATCH):
+            seq += 1
+            hash_ = chain.digest(chain.body(entry, seq, prev), self._algorithm)
+            sealed.append(Sealed(id=entry.id, seq=seq, prev=prev, hash=hash_))
+            prev = hash_
+        journal.mark_sealed(tx, sealed)
+        if self._seq:
+            journal.note_written(tx, self._path.name, self._seq)
+
+    def _append(self, entries: list[Entry]) -> None:
+        self._follow_rotation()
+        assert self._file is not None
+        data = b"".join(_line(entry) for entry in entries)
+        size = os.fstat(self._file).st_size
+        try:
+            _write(self._file, data)
+            os.fsync(self._file)
+        except OSError:
+            # Half a line must not stand there while lines come behind it.
+            try:
+                os.ftruncate(self._file, size)
+            except OSError:
+                self.close()
+            raise
+        self._seq = entries[-1].seq or self._seq
+
+    def _begin(self) -> None:
+        """Open the file, cut a torn line and find out up to where lines are there."""
+        self._file = _open(self._path)
+        try:
+            _cut_torn(self._file)
+            end = _last_line(_reader(self._file))
+            if end is None:
+                self._seq = self._elsewhere()
+            else:
+                self._seq = self._agreed(self._path, end)
+        except BaseException:
+            self.close()
+            raise
+
+    def _elsewhere(self) -> int:
+        """Up to where lines were written before this empty file: noted in the store, or seen in rotated files."""
+        seq = self._store.read_now(lambda tx: journal.written(tx, self._path.name))
+        for path in siblings(self._path):
+            end = _last_of(path)
+            found = chain.tail(end) if end is not None else None
+            if found is not None and found.seq > seq:
+                seq = self._agreed(path, end or b"")
+        return seq
+
+    def _agreed(self, path: Path, end: bytes) -> int:
+        """The place of a file's last line, which must be the journal's. Raises ``AuditMismatch``."""
+        found = chain.tail(end)
+        entry = self._store.read_now(lambda tx: journal.sealed_at(tx, found.seq)) if found is not None else None
+        if found is None or entry is None or entry.hash != found.hash:
+            where = "its last line is not an audit line" if found is None else f"at place {found.seq}"
+            raise AuditMismatch(f"{path} and the journal disagree: {where}; keep the file as it is and begin another")
+        return found.seq
+
+    def _follow_rotation(self) -> None:
+        """Where the file was renamed, begin a new one under the old name."""
+        assert self._file is not None
+        here = os.fstat(self._file)
+        try:
+            there = os.stat(self._path)
+        except FileNotFoundError:
+            there = None
+        if there is None or (there.st_ino, there.st_dev) != (here.st_ino, here.st_dev):
+            self.close()
+            self._file = _open(self._path)
+            log.info("audit log begun anew after rotation")
+
+
+def siblings(path: Path) -> list[Path]:
+    """Rotated files beside ``path``, in no particular order: ``audit.jsonl.1``, ``audit.jsonl-20260305``, also ``.gz``."""
+    found = []
+    for other in path.parent.glob(f"{path.name}[.-]*"):
+        middle = other.name.removeprefix(path.name)[1:].removesuffix(".gz")
+        if middle.replace("-", "").isdigit():
+            found.append(other)
+    return sorted(found)
+
+
+def _line(entry: Entry) -> bytes:
+    hashed = chain.body(entry, entry.seq or 0, entry.prev or chain.GENESIS)
+    return chain.line(hashed, entry.hash or chain.GENESIS)
+
+
+def _open(path: Path) -> int:
+    new = not path.exists()
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, MODE)
+    if new:
+        os.fchmod(descriptor, MODE)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    return descriptor
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _reader(descriptor: int) -> tuple[Callable[[int, int], bytes], int]:
+    return (lambda size, at: os.pread(descriptor, size, at)), os.fstat(descriptor).st_size
+
+
+def _cut_torn(descriptor: int) -> None:
+    """Cut what stands behind the last line end."""
+    size = end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        at = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if at >= 0:
+            end = start + at + 1
+            break
+        end = start
+    if end < size:
+        log.warning("audit log: a torn last line of %d bytes was cut", size - end)
+        os.ftruncate(descriptor, end)
+        os.fsync(descriptor)
+
+
+def _last_line(source: tuple[Callable[[int, int], bytes], int]) -> bytes | None:
+    read, size = source
+    if size == 0:
+        return None
+    want = _BLOCK
+    while True:
+        start = max(0, size - want)
+        block = read(size - start, start)
+        at = block.rfind(b"\n", 0, len(block) - 1)
+        if at >= 0 or start == 0:
+            return block[at + 1 :]
+        want *= 4
+
+
+def _last_of(path: Path) -> bytes | None:
+    """The last line of a rotated file, compressed or not; None where it is empty or cannot be read."""
+    try:
+        if path.suffix == ".gz":
+            last = None
+            with gzip.open(path, "rb") as packed:
+                for last in packed:  # noqa: B007 - only the last one is wanted
+                    pass
+            return last
+        with path.open("rb") as plain:
+            return _last_line(_reader(plain.fileno()))
+    except (OSError, EOFError):
+        return None

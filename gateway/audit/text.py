@@ -1,0 +1,73 @@
+"""An audit line as one line that a person reads, in Chinese or English."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from typing import Any, Literal
+
+import msgspec
+
+from gateway.core.events import EVENTS
+from gateway.i18n import lang as chosen
+
+_IDS = ("message", "delivery")
+
+
+class _Fields(dict[str, Any]):
+    """What a phrase may name; what the line does not hold reads as a dash."""
+
+    def __missing__(self, name: str) -> str:
+        return "—"
+
+
+def render(line: str | bytes, lang: Literal["zh", "en"] | None = None, zone: tzinfo | None = None) -> str:
+    """``2026-03-05 14:30:12 〔2026〕0123 已送达…``. What is not an audit line comes back as it is.
+
+    ``lang`` defaults to the language in use, ``zone`` to the offset in the line.
+    """
+    text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
+    text = text.rstrip("\n")
+    try:
+        found = msgspec.json.decode(text)
+        at = datetime.fromisoformat(found["at"])
+        name, data = str(found["event"]), found.get("data", {})
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        return text
+    if not isinstance(data, dict):
+        return text
+    language = lang or chosen()
+    joiner = "、" if language == "zh" else ", "
+    kind = EVENTS.get(name)
+    phrase = name if kind is None else (kind.zh if language == "zh" else kind.en)
+    incident = found.get("incident")
+    fields = _Fields({key: _shown(value, joiner, zone) for key, value in data.items()})
+    fields["by"] = found.get("by") or "—"
+    if incident is not None:
+        fields.setdefault("number", _number(str(incident)))
+    parts = [at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if zone else at.strftime("%Y-%m-%d %H:%M:%S")]
+    if incident is not None:
+        parts.append(f"〔{_number(str(incident))}〕" if "〔" not in phrase else "")
+    parts.append(phrase.format_map(fields))
+    ids = [str(found[key]) for key in _IDS if found.get(key)]
+    if ids:
+        parts.append(f"[{' '.join(ids)}]")
+    return " ".join(part for part in parts if part)
+
+
+def _number(incident: str) -> str:
+    """2026-0123 as it is shown inside 〔〕; ids that are no numbers as they are."""
+    return incident
+
+
+def _shown(value: Any, joiner: str, zone: tzinfo | None) -> str:
+    if isinstance(value, list):
+        return joiner.join(str(one) for one in value) or "—"
+    if isinstance(value, bool):
+        return "✓" if value else "✗"
+    if isinstance(value, str) and len(value) >= 19 and value[10:11] == "T":
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+        return (at.astimezone(zone) if zone else at).strftime("%Y-%m-%d %H:%M:%S")
+    return str(value)

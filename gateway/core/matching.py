@@ -1,0 +1,295 @@
+"""Which incident a report belongs to: by its number, its thread, the sender's words, or the same kind, place and time. Pure.
+
+A further report of the same unit is attached, one of another unit is merged; figures are never added up. What is only
+likely is proposed to a person, and the report opens an incident of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from gateway.core.folding import fold
+from gateway.core.model import FIGURES, Figure, Incident, Occurred, Report
+from gateway.core.parsing import Table
+
+
+class MessageFacts(Struct, frozen=True, kw_only=True):
+    """What is known of a message beside its text. ``unit`` is the reporting unit as stated, else as the directory knows it."""
+
+    channel: str
+    sender: str
+    received_at: datetime
+    subject: str = ""
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    unit: str | None = None
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """An incident that a report may belong to, with the carrier's ids and senders of what told of it."""
+
+    incident: Incident
+    message_ids: frozenset[str]
+    senders: frozenset[str]
+    last_report_at: datetime
+
+
+class MatchRules(Struct, frozen=True, kw_only=True):
+    """How far apart two reports of one incident may be. Minutes and hours; [matching] of conf/reading.toml."""
+
+    same_minutes: int = 60
+    likely_minutes: int = 240
+    follow_hours: int = 168
+
+    @classmethod
+    def parse(cls, data: object) -> MatchRules:
+        """The rules of a table. Raises ``ParseFaults``."""
+        table = Table(data, ("matching",), [])
+        table.only("same_minutes", "likely_minutes", "follow_hours")
+        made = cls(
+            same_minutes=table.number("same_minutes", 60, 1),
+            likely_minutes=table.number("likely_minutes", 240, 1),
+            follow_hours=table.number("follow_hours", 168, 1),
+        )
+        if made.likely_minutes < made.same_minutes:
+            table.fault(("likely_minutes",), "is less than same_minutes", f"{made.same_minutes} or more")
+        table.done()
+        return made
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """Where the report goes. ``proposed`` are the numbers of incidents a person may want to join it with."""
+
+    action: Literal["new", "attach", "merge"]
+    incident: str | None = None
+    why: str = ""
+    certain: bool = True
+    proposed: tuple[str, ...] = ()
+
+
+class Revision(Struct, frozen=True, kw_only=True):
+    """A fact that a further report changed."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+_BACK = re.compile(
+    r"前报|上报的|刚才|刚刚?报|上午报|下午报|早上报|昨天报|昨晚报|之前报|此前报|再报|续报|那个事|那起|上次|上述|该起|前述|报的那|报过的"
+)
+
+
+def match(report: Report, facts: MessageFacts, candidates: Sequence[Candidate], rules: MatchRules) -> Verdict:
+    """The incident that ``report`` belongs to, or a new one."""
+    if report.drill or report.noise:
+        return Verdict(action="new", why="")
+    pool = [c for c in candidates if c.incident.state not in ("drill", "merged")]
+    if found := _by_number(report, pool):
+        return _joined(found, facts, "引用编号")
+    if found := _by_thread(facts, pool):
+        return _joined(found, facts, "回复原邮件")
+    recent = [c for c in pool if facts.received_at - c.last_report_at <= timedelta(hours=rules.follow_hours)]
+    follows = report.kind in ("续报", "终报") or report.correction or report.withdrawal or _refers_back(report)
+    if follows and (verdict := _by_words(report, facts, recent)):
+        return verdict
+    return _by_event(report, facts, recent, rules)
+
+
+def _refers_back(report: Report) -> bool:
+    return _BACK.search(fold(report.text[:200])) is not None
+
+
+def _by_number(report: Report, pool: Sequence[Candidate]) -> Candidate | None:
+    cited = report.refers_to
+    if not cited:
+        return None
+    tail = cited.partition("-")[2] or cited
+    exact = [c for c in pool if c.incident.number == cited]
+    loose = [c for c in pool if "-" not in cited and c.incident.number.partition("-")[2].lstrip("0") == tail.lstrip("0")]
+    found = exact or loose
+    return max(found, key=lambda c: c.last_report_at) if found else None
+
+
+def _by_thread(facts: MessageFacts, pool: Sequence[Candidate]) -> Candidate | None:
+    """In-Reply-To is trusted; References only where the subject agrees."""
+    for candidate in pool:
+        if facts.in_reply_to and facts.in_reply_to in candidate.message_ids:
+            return candidate
+    subject = _bare_subject(facts.subject)
+    for candidate in pool:
+        if set(facts.references) & candidate.message_ids and subject and _bare_subject(candidate.incident.title) in subject:
+            return candidate
+    return None
+
+
+def _bare_subject(subject: str) -> str:
+    bare = re.sub(r"^(?:(?:re|fw|fwd|回复|答复|转发|续报[一二三四五六七八九十\d]*|终报)[::\s]*)+", "", fold(subject).lower())
+    return re.sub(r"^关于|(?:的)?(?:情况)?(?:的)?(?:续报|报告|终报)?[((]?(?:续报|终报)?[一二三四五六七八九十\d]*[))]?$", "", bare)
+
+
+def _joined(candidate: Candidate, facts: MessageFacts, why: str) -> Verdict:
+    action: Literal["attach", "merge"] = "attach" if _same_source(candidate, facts) else "merge"
+    if why.startswith(("引用", "回复")):
+        action = "attach"
+    return Verdict(action=action, incident=candidate.incident.id, why=f"{why}：{candidate.incident.number}")
+
+
+def _same_source(candidate: Candidate, facts: MessageFacts) -> bool:
+    if facts.sender in candidate.senders:
+        return True
+    ours, theirs = facts.unit, candidate.incident.report.unit
+    return bool(ours and theirs and (ours in theirs or theirs in ours))
+
+
+def _by_words(report: Report, facts: MessageFacts, recent: Sequence[Candidate]) -> Verdict | None:
+    """续报, 更正, 上午报的那个: the incident whose words the report repeats, else the sender's only one."""
+    scored = sorted(((_kinship(report, facts, c), c) for c in recent), key=lambda pair: (pair[0], pair[1].last_report_at))
+    scored = [pair for pair in scored if pair[0] > 0]
+    if not scored:
+        return None
+    best, candidate = scored[-1]
+    rival = scored[-2][0] if len(scored) > 1 else 0
+    if best >= 3 and best > rival:
+        return Verdict(action="attach", incident=candidate.incident.id, why=f"续报、更正所指：{candidate.incident.number}")
+    if best >= 2:
+        numbers = tuple(c.incident.number for score, c in reversed(scored) if score == best)
+        return Verdict(action="new", why="续报所指不唯一", certain=False, proposed=numbers[:3])
+    return None
+
+
+def _kinship(report: Report, facts: MessageFacts, candidate: Candidate) -> int:
+    theirs = candidate.incident.report
+    if _counties_differ(report, theirs):
+        return 0
+    score = 2 * _same_source(candidate, facts)
+    score += 2 * bool(set(facts.kinds) & set(candidate.incident.kinds))
+    score += 1 if report.place and theirs.place and report.place.county == theirs.place.county else 0
+    score += 2 * bool(_shared_name(report, theirs))
+    score += 2 if _minutes_apart(report.occurred, theirs.occurred) == 0 else 0
+    if report.occurred and theirs.occurred and report.occurred.value[:10] != theirs.occurred.value[:10]:
+        score -= 2
+    return score
+
+
+def _counties_differ(ours: Report, theirs: Report) -> bool:
+    return bool(ours.place and theirs.place and ours.place.county and theirs.place.county and ours.place.county != theirs.place.county)
+
+
+def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], rules: MatchRules) -> Verdict:
+    likely: list[Candidate] = []
+    for candidate in sorted(recent, key=lambda c: c.last_report_at, reverse=True):
+        theirs = candidate.incident.report
+        if _counties_differ(report, theirs) or not set(facts.kinds) & set(candidate.incident.kinds):
+            continue
+        apart = _minutes_apart(report.occurred, theirs.occurred)
+        if apart is None or apart > rules.likely_minutes:
+            continue
+        shared = _shared_name(report, theirs)
+        if apart <= rules.same_minutes and shared and _same_county(report, theirs):
+            action: Literal["attach", "merge"] = "attach" if _same_source(candidate, facts) else "merge"
+            why = f"同类、同地（{shared}）、同时：{candidate.incident.number}"
+            return Verdict(action=action, incident=candidate.incident.id, why=why)
+        if _same_county(report, theirs):
+            likely.append(candidate)
+    if likely:
+        numbers = tuple(c.incident.number for c in likely[:3])
+        return Verdict(action="new", why="可能与已有事件为同一事件", certain=False, proposed=numbers)
+    return Verdict(action="new")
+
+
+def _same_county(ours: Report, theirs: Report) -> bool:
+    return bool(ours.place and theirs.place and ours.place.county and ours.place.county == theirs.place.county)
+
+
+def _minutes_apart(ours: Occurred | None, theirs: Occurred | None) -> int | None:
+    """Minutes between two times, compared as finely as both are known; None where one is not."""
+    if ours is None or theirs is None:
+        return None
+    size = min(len(ours.value), len(theirs.value))
+    if size < 13:
+        return 0 if size >= 10 and ours.value[:10] == theirs.value[:10] else None
+    first, second = (datetime.fromisoformat((v + ":00")[:16] if len(v) < 16 else v) for v in (ours.value, theirs.value))
+    return int(abs((first - second).total_seconds()) // 60)
+
+
+def _shared_name(ours: Report, theirs: Report) -> str:
+    """The longest stretch of three characters or more that both name as the place, beside the county's own name."""
+    place = theirs.place
+    if place is None:
+        return ""
+    name, text = fold(place.text), fold(ours.text[:2000])
+    for part in (place.county, place.city):
+        if part:
+            name = name.replace(part, "|")
+    best = ""
+    for start in range(len(name)):
+        size = max(len(best) + 1, 3)
+        while start + size <= len(name) and "|" not in name[start : start + size] and name[start : start + size] in text:
+            best = name[start : start + size]
+            size += 1
+    return best
+
+
+_KEPT = ("kind", "number", "correction", "withdrawal", "text", "refers_to", "noise", "drill", "marking", "evidence")
+_ONCE = ("place", "unit", "reporter", "phone", "occurred", "casualties")
+_LISTS = ("measures", "next_steps", "cites")
+
+
+def combine(old: Report, new: Report) -> tuple[Report, tuple[Revision, ...]]:
+    """An incident's facts after a further report: what was stated last wins, nothing is added up.
+
+    The text is that of the newer report; what is carried over from the older one loses its evidence, whose offsets count in
+    another text.
+    """
+    changes: dict[str, Any] = {name: getattr(new, name) for name in _KEPT}
+    revisions: list[Revision] = []
+    for name in FIGURES:
+        chosen = _figure(getattr(old, name), getattr(new, name), new)
+        changes[name] = chosen
+        before, after = _value(getattr(old, name)), _value(chosen)
+        if before != after:
+            revisions.append(Revision(field=name, old=before, new=after))
+    for name in (*_ONCE, "cause", "attitude", "signed_by"):
+        before, now = getattr(old, name), getattr(new, name)
+        fresh = now is not None and (before is None or name in ("cause", "attitude", "signed_by", "casualties") or new.correction)
+        fresh = fresh or (name == "occurred" and _finer(before, now))
+        changes[name] = now if fresh else _bare(before)
+        if fresh and before is not None and _named(before) != _named(now):
+            revisions.append(Revision(field=name, old=_named(before), new=_named(now)))
+    for name in _LISTS:
+        changes[name] = tuple(dict.fromkeys((*getattr(old, name), *getattr(new, name))))
+    changes["sensitive"] = old.sensitive or new.sensitive
+    return replace(old, **changes), tuple(revisions)
+
+
+def _figure(old: Figure | None, new: Figure | None, report: Report) -> Figure | None:
+    if new is None or (new.value is None and old is not None and old.value is not None):
+        return _bare(old)  # type: ignore[no-any-return]
+    if old is not None and old.value is not None and new.qualifier == "at_least" and not report.correction:
+        return new if (new.value or 0) >= old.value else _bare(old)  # type: ignore[no-any-return]
+    return new
+
+
+def _bare(value: Any) -> Any:
+    """``value`` without the evidence that points into a text which is no longer there."""
+    return replace(value, evidence=()) if getattr(value, "evidence", None) else value
+
+
+def _value(figure: Figure | None) -> float | None:
+    return None if figure is None else figure.value
+
+
+def _named(value: Any) -> Any:
+    return getattr(value, "text", None) or getattr(value, "value", None) or value
+
+
+def _finer(old: Occurred | None, new: Occurred | None) -> bool:
+    return old is not None and new is not None and len(new.value) > len(old.value) and new.value.startswith(old.value[:10])

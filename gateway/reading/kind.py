@@ -1,0 +1,118 @@
+"""What sort of message it is: first report, follow-up or final, correction or withdrawal, drill, or no report at all."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from gateway.core.model import Kind, Message, Noise
+from gateway.reading.numerals import value_of
+from gateway.reading.words import Words
+
+_LATER = r"(?<!将)(?<!再)(?<!容)(?<!情)(?<!况)(?<!时)(?<!后)(?<!详)(?<!陆续)(?<!并)(?<!继续)(?<!及)(?<!随)"
+_FOLLOW = re.compile(
+    rf"{_LATER}续报|补充报告|后续报告|进展报告|再报一下|再报告一下|再补充|最新进展|最新情况|再次报告|(?:上午|下午|刚才|早上|昨天|昨晚|之前|前面|刚刚|前天)(?:给你们)?报(?:的|过|告的)|前报|前述|接前报|续前报"
+)
+_NUMBERED = re.compile(r"续报(?:之|第|\()?(?P<a>[一二三四五六七八九十\d]{1,3})(?![月日人时点])|第(?P<b>[一二三四五六七八九十\d]{1,3})次(?:续报|报告)|(?P<c>[一二三四五六七八九十\d]{1,2})次?续报")
+_FINAL = re.compile(r"终报|最终报告|结果报告|结案报告|处置结果报告|终结报告|最后一次报告|处置完毕.{0,12}(?:不再续报|终报)")
+_CORRECT = re.compile(r"更正|订正|勘误|前报有误|报错了|前报.{0,20}(?:有误|应为|错误)|上报.{0,12}有误|改正前报|数字有误|核减")
+_WITHDRAW = re.compile(r"撤销(?:前|该|上述|此前|本)|撤回|作废|(?:前报|所报|刚才报的|上午报的|该信息|该情况|此前报|上报的|报的那个)[^。;\n]{0,16}(?:误报|不实|虚惊|没有这回事|不属实|取消)|系误报|属误报|是误报|为误报|误报[，。,]?(?:请|特此)|虚惊一场")
+_DRILL_MARK = re.compile(r"[【\[(<《][^】\])>》\n]{0,8}(?:演练|演习|测试|推演|模拟)[^】\])>》\n]{0,8}[】\])>》]|^(?:紧急信息)?(?:演练|演习|推演|测试):|(?:^|[。\n])(?:以上|本信息|此为|这是|仅为|仅供)[^。\n]{0,8}(?:演练|演习|测试)")
+_CITED = re.compile(r"(事件类|案件类|事故类|灾情疫情类|灾情类|疫情类)第?([一二三四五六七八九十\d]{1,3})[项条款]")
+_NUMBER = re.compile(r"[〔\[(【]?(?P<y>20\d\d)[〕\])】][第]?(?P<n>\d{1,5})号?|(?P<y2>20\d\d)-(?P<n2>0\d{3}|\d{4,5})(?![\d-])|(?:编号|事件|信息|前报)[为:第]{0,2}[〔\[(]?(?P<n3>\d{3,5})[〕\])]?号?|[〔](?P<n4>\d{3,5})[〕]")
+_NEWS_HEAD = 60
+
+
+class Sort(NamedTuple):
+    """What sort of message it is."""
+
+    kind: Kind | None
+    number: int | None
+    correction: bool
+    withdrawal: bool
+    drill: bool
+    noise: Noise | None
+    refers_to: str | None
+    cites: tuple[str, ...]
+
+
+def sort_of(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool) -> Sort:
+    """Sort a folded ``text``. ``local``: it names a place or unit of the city; ``figures``: it states casualties or the like."""
+    head = subject + "\n" + text[:1500]
+    drill = _drill(head + text[-200:], words)
+    noise = None if drill else _noise(text, subject, message, words, local=local, figures=figures)
+    withdrawal = _WITHDRAW.search(head) is not None
+    correction = _CORRECT.search(head[:400]) is not None and not withdrawal
+    final = _FINAL.search(head[:300]) is not None
+    follow = _FOLLOW.search(subject + "\n" + text[:160]) is not None or _NUMBERED.search(head[:200]) is not None
+    kind: Kind | None = None
+    if not noise and not drill:
+        kind = "终报" if final else "续报" if follow or correction or withdrawal else "初报"
+    numbered = _NUMBERED.search(head[:200]) if kind == "续报" else None
+    return Sort(
+        kind=kind,
+        number=_count(numbered),
+        correction=correction and not noise,
+        withdrawal=withdrawal and not noise,
+        drill=drill,
+        noise=noise,
+        refers_to=_cited_number(head),
+        cites=_cites(head),
+    )
+
+
+def _count(match: re.Match[str] | None) -> int | None:
+    if match is None:
+        return None
+    value = value_of(match["a"] or match["b"] or match["c"])
+    return None if value is None else int(value)
+
+
+def _drill(text: str, words: Words) -> bool:
+    if any(word in text for word in words.real):
+        return False
+    return _DRILL_MARK.search(text) is not None or any(word in text for word in words.drill)
+
+
+def _noise(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool) -> Noise | None:
+    whole = subject + text
+    if not re.search(r"\w", whole):
+        return None if message.attachments or message.unread else "empty"
+    incident = any(word in whole for word in words.incident)
+    head = subject + text[:200]
+    if message.automatic or any(word in head.lower() for word in words.auto_reply):
+        if not (local and incident and figures):
+            return "auto_reply"
+    advertised = sum(word in whole for word in words.spam)
+    if advertised >= 2 and not local:
+        return "spam"
+    if incident or figures:
+        if any(word in whole for word in words.rumour) and not figures:
+            return "news"
+        away = not local and any(word in text[:_NEWS_HEAD] for word in words.news)
+        return "news" if away or any(word in head for word in words.rumour) and not local else None
+    if advertised >= 3 or message.bulk and advertised:
+        return "spam"
+    if any(word in subject + text[:60] for word in words.notice):
+        return "notice"
+    if any(word in whole for word in words.greeting):
+        return "greeting"
+    return "news" if any(word in text[:_NEWS_HEAD] for word in words.news) and not local else None
+
+
+def _cites(text: str) -> tuple[str, ...]:
+    found = []
+    for match in _CITED.finditer(text):
+        group = "灾情疫情类" if match[1] in ("灾情类", "疫情类") else match[1]
+        value = value_of(match[2])
+        if value:
+            found.append(f"{group}-{int(value)}")
+    return tuple(dict.fromkeys(found))
+
+
+def _cited_number(text: str) -> str | None:
+    match = _NUMBER.search(text)
+    if match is None:
+        return None
+    year, number = match["y"] or match["y2"], match["n"] or match["n2"] or match["n3"] or match["n4"]
+    return f"{year}-{int(number):04d}" if year else f"{int(number):04d}"

@@ -1,0 +1,135 @@
+"""Where it happened: the county by the city's own gazetteer, and the stretch of text that names the place."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from gateway.core.model import Place
+from gateway.reading.gazetteer import PROVINCES, Found, Gazetteer
+from gateway.reading.normalise import Normal
+
+_OURS = re.compile(r"(?:我们?|本|全|该)[县区旗市镇乡]")
+_EVENT = re.compile(
+    r"发生|起火|着火|失火|相撞|追尾|侧翻|爆炸|泄漏|坍塌|倒塌|被|有人|一[辆名位个起男女处家条栋间台老民村]|两[辆名个]|因|出现|遭|村民|居民|群众|某|部分|约?\d+余?[名人]"
+    r"|突|查获|持刀|聚集|上访|突降|普降|涉及|清点|在逃|报案|陆续|透水|溃|有[一两三四五六七八九十\d]|人员|学生|工人|职工"
+)
+_END = (
+    "路段|路口|附近|收费站|服务区|候车厅|车站|广场|公园|商场|市场|学校|小学|中学|大学|幼儿园|医院|小区|公司|工厂|煤矿|矿区|矿井|工地|大厅|库房|仓库|车间|水库|大桥|酒店|宾馆|网吧|饭店|超市"
+    "|影院|体育场|体育馆|机场|码头|机要局|政府|大院|门口|花园|园区|科技园|工业园|街道|苏木|嘎查|社区|隧道|大道|大街|开发区|文化中心|中心|加油站|银行|支行|分理处|信用社|监狱|看守所|寺|教堂|养殖场|林场|农场"
+    "|国道|省道|高速|铁路|民房|居民楼|宿舍|家中|后山|林区|[镇乡村组街路号县区旗厂矿站桥山河湖湾沟岭坡园楼店场]"
+)
+_STRETCH = re.compile(rf"(?:{_END})")
+_ROAD = re.compile(r"(?:[GS]\d{1,4}[\u4e00-\u9fff]{0,6}|[\u4e00-\u9fff]{0,2}[省国县]道[A-Z]?\d{0,4}[\u4e00-\u9fff]{0,2}|\d{3}[国省]道|[\u4e00-\u9fff]{2}高速(?:公路)?|[\u4e00-\u9fff]{2}铁路)$")
+_UNIT_TAIL = re.compile(r"(?:委|政府|公安|人民|应急|安监|信访|卫|教育|气象|林业|农|防汛|政法|交警|消防|党政|县委|民政|水利|环保|市场监管)[^，。:\n]{0,10}?(?:办|局|室|报告|:|院|队|站|会|报(?!案)|\n|传真|FAX)")
+_FOREIGN_COUNTY = re.compile(r"([\u4e00-\u9fff]{2,7}?(?:省|自治区|市))?([\u4e00-\u9fff]{2,8}?(?:市|自治州|地区|盟))?([\u4e00-\u9fff]{1,6}?(?:县|区|旗|市))")
+_REACH = 60
+
+
+class Where(NamedTuple):
+    """A place and the stretches that it was read from, in the normal text."""
+
+    county: str | None
+    start: int
+    end: int
+
+
+def place(normal: Normal, gazetteer: Gazetteer, *, after: int, home: str | None) -> Place | None:
+    """The place of the event. ``after`` is where the time of the event ends: the place stands near it. ``home`` is the
+    county of the reporting unit, which 我县 and a bare town or firm mean."""
+    text = normal.text
+    named = [f for f in gazetteer.counties_in(text) if not _is_unit(text, f)]
+    sentence_end = _stop(text, after)
+    near = [f for f in named if after - 40 <= f.start < sentence_end]
+    chosen = next((f for f in near if f.start >= after), None) or (near[-1] if near else None) or (named[0] if named else None)
+    if chosen is not None:
+        return _described(normal, gazetteer, chosen.county, chosen.start)
+    towns = gazetteer.towns_in(text)
+    ours = _OURS.search(text)
+    town = next((t for t in towns if t.sure or home), None)
+    if town is not None:
+        return _described(normal, gazetteer, town.county if town.sure else home, town.start)
+    if ours is not None and home:
+        return _described(normal, gazetteer, home, ours.start())
+    elsewhere = _elsewhere(normal)
+    if elsewhere is not None and not home:
+        return elsewhere
+    if home is None:
+        units = gazetteer.counties_in(text)
+        home = units[0].county if units else None
+    if home is None:
+        return None
+    start = _skipped(text, after)
+    return _described(normal, gazetteer, home, start)
+
+
+def home_county(gazetteer: Gazetteer, unit: str | None, registered: str | None) -> str | None:
+    """The county that a reporting unit belongs to: as its name says, else as it is registered."""
+    if unit:
+        named = gazetteer.counties_in(unit)
+        if named:
+            return named[0].county
+        stem = next((c.name for c in gazetteer.counties if len(c.name) > 2 and unit.startswith(c.name[:-1])), None)
+        if stem:
+            return stem
+    return registered or None
+
+
+def _is_unit(text: str, found: Found) -> bool:
+    """True where the name belongs to an office (白水县公安局, 【白水县委办】), not to a place."""
+    return _UNIT_TAIL.match(text, found.end) is not None or text[found.end : found.end + 1] == "委"
+
+
+def _stop(text: str, start: int) -> int:
+    ends = [at for c in "。;\n" if (at := text.find(c, start)) >= 0]
+    return min(ends, default=len(text))
+
+
+def _skipped(text: str, start: int) -> int:
+    while start < len(text) and text[start] in "，、在: 于的":
+        start += 1
+    return start
+
+
+def _described(normal: Normal, gazetteer: Gazetteer, county: str | None, start: int) -> Place:
+    text = normal.text
+    limit = min(_comma(text, start), start + _REACH)
+    event = _EVENT.search(text, start + 1, limit)
+    stop = event.start() if event else limit
+    ends = [m.end() for m in _STRETCH.finditer(text, start, stop)]
+    end = ends[-1] if ends else stop
+    road = _ROAD.search(text[max(0, start - 12) : start])
+    if road:
+        start -= len(road[0])
+    shown = text[start:end].strip("，、。:; \n")
+    if _OURS.match(shown) and county:
+        shown = county + shown[re.match(r"(?:我们?|本|全|该)[县区旗市镇乡]", shown).end() :]  # type: ignore[union-attr]
+    if county and county not in shown and county not in (gazetteer.by_name.get(shown[: len(county) + 2], ""),):
+        shown = county + shown
+    evidence = (normal.span(start, end),) if end > start else ()
+    return Place(
+        text=shown[:80], country="中国", province=gazetteer.province, city=gazetteer.city, county=county, evidence=evidence
+    )
+
+
+def _comma(text: str, start: int) -> int:
+    ends = [at for c in "，。;\n" if (at := text.find(c, start)) >= 0]
+    return min(ends, default=len(text))
+
+
+def _elsewhere(normal: Normal) -> Place | None:
+    """A place outside this city, where the text names a province: its own words, no more."""
+    text = normal.text[:2000]
+    for name in PROVINCES:
+        short = re.sub(r"(?:省|市|壮族|回族|维吾尔|自治区|特别行政区)+$", "", name)
+        at = text.find(short)
+        if at < 0:
+            continue
+        rest = at + len(name) if text.startswith(name, at) else at + len(short)
+        found = _FOREIGN_COUNTY.match(text, rest)
+        parts = [p for p in (found.groups() if found else ()) if p]
+        city = next((p for p in parts if p.endswith(("市", "自治州", "地区", "盟"))), None)
+        county = next((p for p in parts if p != city), None)
+        end = found.end() if found else rest
+        return Place(text=text[at:end], country="中国", province=name, city=city, county=county, evidence=(normal.span(at, end),))
+    return None

@@ -1,0 +1,158 @@
+"""HTTP in: ``POST /phone`` with a bearer token, and ``GET /health``. 200 with the id only after the message is on stable storage."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from gateway_plugins.phone import formats
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.api import Intake, Malformed, RawMessage, StorageTrouble, TooLarge
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 10
+TYPES = (formats.JSON, formats.VTT, formats.PLAIN)
+
+
+class TooLong(Exception):
+    """The body is over the limit."""
+
+
+class Door:
+    """The application. It knows the token, the limit and the way into the house."""
+
+    def __init__(self, *, via: str, intake: Intake, token: str, max_bytes: int, now: Callable[[], datetime]) -> None:
+        self._via = via
+        self._intake = intake
+        self._token = token.encode()
+        self._max_bytes = max_bytes
+        self._now = now
+        self.app = Starlette(routes=[Route("/phone", self.phone, methods=["POST"]), Route("/health", self.health)])
+
+    async def health(self, request: Request) -> Response:
+        """That the door is open; nothing about anybody's report."""
+        return JSONResponse({"status": "up"})
+
+    async def phone(self, request: Request) -> Response:
+        """One transcript."""
+        if not self._known(request):
+            return JSONResponse({"error": "a valid bearer token is needed"}, 401, {"WWW-Authenticate": "Bearer"})
+        try:
+            raw = self._raw(request, await self._body(request))
+            accepted = await self._intake.accept(raw)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except (TooLong, TooLarge):
+            return JSONResponse({"error": f"body: over the limit of {self._max_bytes} bytes"}, 413)
+        except Malformed as fault:
+            return JSONResponse({"error": str(fault)}, 400)
+        except StorageTrouble:
+            return JSONResponse({"error": "storage trouble, try again later"}, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return JSONResponse({"id": accepted.id})
+
+    def _known(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        right = hmac.compare_digest(token.strip().encode("latin-1", "replace"), self._token)
+        return scheme.lower() == "bearer" and right and bool(self._token)
+
+    async def _body(self, request: Request) -> bytes:
+        """The body, no longer than allowed; what is announced as too long is not read at all."""
+        announced = request.headers.get("content-length", "0")
+        if not announced.isascii() or not announced.isdigit():
+            raise Malformed("Content-Length: is not a number")
+        if int(announced) > self._max_bytes:
+            raise TooLong
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise TooLong
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _raw(self, request: Request, body: bytes) -> RawMessage:
+        """The message as posted. Raises ``Malformed`` with where and what."""
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type not in TYPES:
+            raise Malformed(f"Content-Type: is not one of {', '.join(TYPES)}")
+        formats.check(body, content_type)
+        meta = {"peer": request.client.host if request.client else ""}
+        if content_type == formats.JSON:
+            found = formats.transcript(body)
+            call_id, caller, called = found.call_id, found.caller, found.called
+        else:
+            call_id, caller, called = _header(request, "X-Call-Id"), _header(request, "X-Caller"), request.headers.get("x-called", "")
+        return RawMessage(
+            channel="phone", via=self._via, received_at=self._now(), sender=caller, recipient=called, carrier_id=call_id, body=body,
+            content_type=content_type, meta=meta,
+        )  # fmt: skip
+
+
+def _header(request: Request, name: str) -> str:
+    value = request.headers.get(name, "").strip()
+    if not value:
+        raise Malformed(f"{name}: header is missing")
+    return value
+
+
+class Server:
+    """Hypercorn on the running loop. The socket is bound here, so that a port that is taken is known at start."""
+
+    def __init__(self, app: Starlette, *, timeout_seconds: float) -> None:
+        self._app = app
+        self._timeout = timeout_seconds
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen; port 0 takes any free one. Raises ``OSError``."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((host, port))
+            bound.listen(128)
+            bound.setblocking(False)
+        except OSError:
+            bound.close()
+            raise
+        self.port = int(bound.getsockname()[1])
+        config = Config()
+        config.bind = [f"fd://{bound.detach()}"]
+        config.accesslog = None
+        config.errorlog = logging.getLogger(f"{__name__}.hypercorn")
+        config.include_server_header = False
+        config.keep_alive_timeout = self._timeout
+        config.read_timeout = max(1, int(self._timeout))
+        config.graceful_timeout = 2.0
+        config.shutdown_timeout = 5.0
+        wait: Callable[[], Awaitable[None]] = self._wait
+        self._task = asyncio.create_task(serve(self._app, config, shutdown_trigger=wait))  # type: ignore[arg-type]
+
+    async def stop(self) -> None:
+        """Finish what is being answered, then close."""
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+        self.port = 0
+
+    @property
+    def up(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    async def _wait(self) -> None:
+        await self._stopping.wait()

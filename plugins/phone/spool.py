@@ -1,0 +1,94 @@
+"""The spool folder: a program writes a transcript under a temporary name and renames it in; whole files alone are taken.
+
+Names that begin with a dot or end in ``.tmp`` or ``.part`` are still being written. So is a file that has changed within the
+last moments, should somebody copy it in without a rename. An accepted file leaves the folder only after the commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+from pathlib import Path
+
+from gateway_plugins.phone import formats
+from msgspec import Struct
+
+log = logging.getLogger(__name__)
+
+UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", "~")
+TYPES = {".json": formats.JSON, ".vtt": formats.VTT, ".srt": formats.SRT, ".txt": formats.PLAIN}
+OTHER = "application/octet-stream"
+
+
+class Spooled(Struct, frozen=True):
+    """A whole file in the folder."""
+
+    path: Path
+    size: int
+    mark: tuple[int, int]
+
+    @property
+    def content_type(self) -> str:
+        return TYPES.get(self.path.suffix.lower(), OTHER)
+
+
+def scan(folder: Path, *, seen: dict[str, tuple[int, int]], now: float, settle_seconds: float) -> list[Spooled]:
+    """The files that are whole, oldest first. ``seen`` keeps size and time of those that may still grow. Raises ``OSError``."""
+    whole: list[Spooled] = []
+    present: dict[str, tuple[int, int]] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.lower().endswith(UNFINISHED):
+                continue
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISREG(found.st_mode):
+                continue
+            mark = (found.st_size, found.st_mtime_ns)
+            present[entry.name] = mark
+            settled = now - found.st_mtime - settle_seconds >= 0
+            if settled or seen.get(entry.name) == mark:
+                whole.append(Spooled(Path(entry.path), found.st_size, mark))
+    seen.clear()
+    seen.update(present)
+    return sorted(whole, key=lambda spooled: (spooled.mark[1], spooled.path.name))
+
+
+def content(spooled: Spooled) -> bytes | None:
+    """The octets of a file, or None when it has changed or gone since it was seen. Raises ``OSError``."""
+    try:
+        with open(os.open(spooled.path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as opened:
+            body = opened.read()
+            found = os.fstat(opened.fileno())
+    except FileNotFoundError:
+        return None
+    return body if (found.st_size, found.st_mtime_ns) == spooled.mark else None
+
+
+def put_away(path: Path, folder: Path, receipt: str, *, keep: bool) -> None:
+    """Into ``folder`` under its own name: the file itself (``keep``), or the receipt alone, as its text is sealed in the store now."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    goal = _free(folder / path.name)
+    if keep:
+        os.replace(path, goal)
+        return
+    goal.write_text(receipt + "\n", encoding="utf-8")
+    path.unlink(missing_ok=True)
+
+
+def _free(path: Path) -> Path:
+    """``path``, or with a number before its suffix where that name is taken."""
+    number, goal = 1, path
+    while goal.exists():
+        number += 1
+        goal = path.with_name(f"{path.stem}.{number}{path.suffix}")
+    return goal
+
+
+def safe_name(name: str) -> str:
+    """A file's name as valid text for an id; long ones are cut."""
+    return re.sub(r"[\x00-\x1f]", "?", name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))[:200]

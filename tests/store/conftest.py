@@ -1,0 +1,91 @@
+"""One suite over both back ends: ``store`` comes once on SQLite and once on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.core.model import RawMessage
+from gateway.store import Store, StoreKeys
+from tests.store.postgres import Cluster, cluster
+
+START = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
+
+
+class Clock:
+    """Time that goes on when told to."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def on(self, **amount: float) -> datetime:
+        """Go on; returns the new instant."""
+        self.at += timedelta(**amount)
+        return self.at
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    with cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def keys() -> StoreKeys:
+    return StoreKeys(bytes(range(32)))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/store.db"
+        return
+    server: Cluster = request.getfixturevalue("postgres")
+    made = server.url()
+    yield made
+    server.drop(made)
+
+
+@pytest.fixture
+def open_store(url: str, clock: Clock, keys: StoreKeys) -> Iterator[Callable[[], Store]]:
+    """Opens the test's store, as often as wanted; what is open at the end is closed."""
+    opened: list[Store] = []
+
+    def make(**options: int) -> Store:
+        opened.append(Store.open(url, keys, clock, **options))
+        return opened[-1]
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], Store]) -> Store:
+    return open_store()
+
+
+def sms(body: bytes | str = "测试镇报告一起火情", **more: object) -> RawMessage:
+    """A short message as a channel hands it in."""
+    data = body.encode() if isinstance(body, str) else body
+    values: dict[str, object] = {
+        "channel": "sms",
+        "via": "sms",
+        "received_at": START,
+        "sender": "13800000001",
+        "recipient": "10690000",
+        "body": data,
+        "content_type": "text/plain",
+    }
+    return RawMessage(**(values | more))  # type: ignore[arg-type]

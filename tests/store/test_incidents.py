@@ -1,0 +1,132 @@
+"""The register: numbers, facts, revisions, and the text of reports sealed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway.core.lifecycle import NotAllowed
+from gateway.core.model import Figure, Incident, Report
+from gateway.store import NotFound, Stale, Store, StoreKeys, Tx, incidents
+from tests.store.conftest import START, Clock
+
+
+def make(tx: Tx, text: str = "江州市东山镇发生一起车祸", **more: object) -> Incident:
+    values: dict[str, object] = {
+        "id": tx.new_id(),
+        "number": incidents.next_number(tx, 2026),
+        "title": "车祸",
+        "state": "open",
+        "items": ("事故类-2",),
+        "kinds": ("traffic",),
+        "report": Report(text=text, deaths=Figure(value=1, evidence=((3, 5),)), evidence={"place": ((0, 3),)}),
+        "first_received_at": START,
+    }
+    incident = Incident(**(values | more))  # type: ignore[arg-type]
+    incidents.insert(tx, incident)
+    return incident
+
+
+def test_what_was_entered_comes_back(store: Store) -> None:
+    made = store.write_now(make)
+    assert store.read_now(lambda tx: incidents.get(tx, made.id)) == made
+    assert store.read_now(lambda tx: incidents.rows(tx)) == [made]
+
+
+@pytest.mark.parametrize("written", ["〔2026〕0002", "[2026]0002", "2026-0002", "2026-2", "0002", "2", " 002 "])
+def test_numbers_as_people_write_them(store: Store, written: str) -> None:
+    for _ in range(3):
+        store.write_now(make)
+    assert store.read_now(lambda tx: incidents.get(tx, written)).number == "2026-0002"
+
+
+def test_newest_year_wins_a_bare_number(store: Store) -> None:
+    store.write_now(make)
+    store.write_now(lambda tx: make(tx, number=incidents.next_number(tx, 2027)))
+    assert store.read_now(lambda tx: incidents.get(tx, "1")).number == "2027-0001"
+    with pytest.raises(NotFound):
+        store.read_now(lambda tx: incidents.get(tx, "0099"))
+
+
+async def test_no_number_is_given_twice(store: Store) -> None:
+    def failing(tx: Tx) -> None:
+        incidents.next_number(tx, 2026)
+        raise KeyError
+
+    jobs = [store.write(lambda tx: incidents.next_number(tx, 2026)) for _ in range(60)]
+    jobs += [store.write(failing) for _ in range(5)]
+    numbers = [one for one in await asyncio.gather(*jobs, return_exceptions=True) if isinstance(one, str)]
+    assert len(numbers) == len(set(numbers)) == 60
+    assert store.write_now(lambda tx: incidents.next_number(tx, 2027)) == "2027-0001"
+
+
+def test_revision_guards_against_lost_updates(store: Store) -> None:
+    made = store.write_now(make)
+    changed = msgspec.structs.replace(made, state="followed_up", report=Report(text="续报:又有一人死亡"))
+    new = store.write_now(lambda tx: incidents.update(tx, changed))
+    assert (new.revision, store.read_now(lambda tx: incidents.get(tx, made.id))) == (2, new)
+    with pytest.raises(Stale):
+        store.write_now(lambda tx: incidents.update(tx, changed))
+    with pytest.raises(NotAllowed):
+        store.write_now(lambda tx: incidents.update(tx, msgspec.structs.replace(new, state="drillx")))
+    with pytest.raises(NotAllowed):
+        store.write_now(lambda tx: make(tx, state="closed"))
+    with pytest.raises(NotFound):
+        store.write_now(lambda tx: incidents.update(tx, msgspec.structs.replace(new, id="nothing")))
+
+
+def test_rolled_back_revision_leaves_nothing_in_the_cache(store: Store) -> None:
+    made = store.write_now(make)
+
+    def failing(tx: Tx) -> None:
+        incidents.update(tx, msgspec.structs.replace(made, title="没有写成的"))
+        assert incidents.get(tx, made.id).title == "没有写成的"
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        store.write_now(failing)
+    new = store.write_now(lambda tx: incidents.update(tx, msgspec.structs.replace(made, title="写成的")))
+    assert store.read_now(lambda tx: incidents.get(tx, made.id)).title == "写成的" == new.title
+
+
+def test_merged_into(store: Store) -> None:
+    one, other = store.write_now(make), store.write_now(make)
+    merged = msgspec.structs.replace(one, state="merged")
+    store.write_now(lambda tx: incidents.update(tx, merged, merged_into=other.id))
+    assert store.read_now(lambda tx: incidents.merged_into(tx, one.id)) == other.id
+    assert [c.incident.id for c in store.read_now(lambda tx: incidents.candidates(tx, START))] == [other.id]
+
+
+def test_candidates_know_their_messages(store: Store) -> None:
+    old = store.write_now(lambda tx: make(tx, first_received_at=START - timedelta(days=9)))
+    new = store.write_now(make)
+    later = START + timedelta(hours=2)
+
+    def linked(tx: Tx) -> None:
+        incidents.link(tx, new.id, "M1", "<1@x>", "13800000001", START)
+        incidents.link(tx, new.id, "M2", None, "b@x", later)
+        incidents.link(tx, new.id, "M2", None, "b@x", later)
+
+    store.write_now(linked)
+    (found,) = store.read_now(lambda tx: incidents.candidates(tx, START - timedelta(days=3)))
+    assert (found.incident, found.message_ids, found.senders, found.last_report_at) == (
+        new, {"<1@x>"}, {"13800000001", "b@x"}, later,
+    )  # fmt: skip
+    assert store.read_now(lambda tx: incidents.by_carrier_id(tx, "<1@x>")) == new.id
+    assert store.read_now(lambda tx: incidents.messages_of(tx, new.id)) == ["M1", "M2"]
+    store.write_now(lambda tx: incidents.link(tx, old.id, "M3", None, "c", START))
+    assert len(store.read_now(lambda tx: incidents.candidates(tx, START))) == 2, "a further report wakes an old incident"
+    assert len(store.read_now(lambda tx: incidents.candidates(tx, START, limit=1))) == 1
+
+
+def test_facts_are_columns_and_text_is_sealed(tmp_path: Path, clock: Clock, keys: StoreKeys) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", keys, clock)
+    made = store.write_now(lambda tx: make(tx, text="原文里的每一个字"))
+    store.write_now(lambda tx: incidents.update(tx, msgspec.structs.replace(made, state="closed")))
+    store.close()
+    data = (tmp_path / "store.db").read_bytes()
+    assert "车祸".encode() in data and "原文里".encode() not in data
