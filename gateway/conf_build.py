@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -93,9 +94,6 @@ def unknown_years(reader: Reader, known: Calendar, today: date, warn_weeks: int)
 
 def directory(reader: Reader, source: Source, file: DirectoryFile, enabled: frozenset[str], cleared: Sequence[str]) -> Directory:
     """Offices and units with normalised numbers. Ways by a transport that is not enabled are left out."""
-    _twice(reader, source, "office", "id", [office.id for office in file.office])
-    _twice(reader, source, "office", "name", [office.name for office in file.office])
-    _twice(reader, source, "unit", "name", [unit.name for unit in file.unit])
     offices = [_office(reader, source, n, entry, file, enabled, cleared) for n, entry in enumerate(file.office)]
     units = [_unit(reader, source, n, entry, file) for n, entry in enumerate(file.unit)]
     owners: dict[str, str] = {}
@@ -107,9 +105,17 @@ def directory(reader: Reader, source: Source, file: DirectoryFile, enabled: froz
     return Directory.of(offices, units)
 
 
-def _twice(reader: Reader, source: Source, table: str, key: str, values: Sequence[str]) -> None:
+def twice(reader: Reader, source: Source) -> None:
+    """Ids and names that are there twice; looked for in the file as it stands, whatever else is wrong in it."""
+    for table, key in (("office", "id"), ("office", "name"), ("unit", "name")):
+        entries = source.data.get(table)
+        if isinstance(entries, list):
+            _twice(reader, source, table, key, [e.get(key) if isinstance(e, dict) else None for e in entries])
+
+
+def _twice(reader: Reader, source: Source, table: str, key: str, values: Sequence[Any]) -> None:
     for number, value in enumerate(values):
-        if value in values[:number]:
+        if value is not None and value in values[:number]:
             first = source.line((table, values.index(value), key))
             text = _("{value!r} is already used in line {line}; each must be unique").format(value=value, line=first)
             reader.at(source, (table, number, key), text)

@@ -318,7 +318,9 @@ class _Work:
         # What leaves is the new report under the incident's number: the reader needs what was said now.
         told = msgspec.structs.replace(incident, report=report, title=before.title)
         route = self._send(told, moment, verdict.why) if incident.state in ("open", "followed_up") else ()
-        shown = found if found.items else msgspec.structs.replace(again, kinds=incident.kinds)
+        shown = msgspec.structs.replace(
+            found, items=tuple(Match(item=item, why=incident.why.get(item, ())) for item in items), missing=incident.missing
+        )
         return Taken(
             action=action, incident=incident, report=report, found=shown, moment=moment, route=route, because=verdict.why
         )

@@ -127,14 +127,8 @@ class _Loader:
     def load(self) -> Config:
         reader = self.reader
         self._read()
-        raw_offices = _tables(self.files["directory"], "office")
         domain = conf_domain.parse(reader, self.files)
-        context = {
-            "office": {str(o[key]): str(o.get("id")) for key in ("id", "name") for o in raw_offices if key in o},
-            "transport": _own(self._names("transport")),
-            "channel": _own(self._names("channel")),
-            "kind": _own(domain.kinds),
-        }
+        context = self._context(domain)
         main = self._table("gateway", GatewayFile, context)
         plugins = {sort: list(self._plugins(sort, context)) for sort in SORTS}
         book = self._table("directory", DirectoryFile, context)
@@ -161,6 +155,19 @@ class _Loader:
             known = [*(f"{name}.toml" for name in FILES), *FOLDERS, "calendar.d", "plugins.d"]
             if path.name not in known:
                 reader.fault(path.name, 1, path.name, unknown_name(_("file"), path.name, known))
+
+    def _context(self, domain: conf_domain.Domain) -> dict[str, dict[str, str]]:
+        """The names that may be referred to. A sort whose file cannot be read is left out: one fault, not a hundred."""
+        context: dict[str, dict[str, str]] = {}
+        offices = _tables(self.files["directory"], "office")
+        if self.files["directory"] is not None:
+            context["office"] = {str(o[key]): str(o.get("id")) for key in ("name", "id") for o in offices if key in o}
+        if all(not fault.file.startswith("channels.d/") for fault in self.reader.faults):
+            context["transport"] = _own(self._names("transport"))
+            context["channel"] = _own(self._names("channel"))
+        if self.files["catalogue"] is not None:
+            context["kind"] = _own(domain.kinds)
+        return context
 
     def _table(self, name: str, model: type[Any], context: Any) -> Any:
         source = self.files[name]
@@ -236,6 +243,8 @@ class _Loader:
         self, main: GatewayFile | None, book: DirectoryFile | None, zone: str, transports: list[Configured]
     ) -> tuple[Directory | None, Roster]:
         source = self.files["directory"]
+        if source is not None:
+            conf_build.twice(self.reader, source)
         if book is None or source is None:
             return None, Roster()
         enabled = frozenset(t.name for t in transports)

@@ -54,6 +54,7 @@ def _hours(value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Mail = Annotated[str, StringConstraints(pattern=r"^$|^[^@\s]+@[^@\s]+$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^$|^\+?[0-9][0-9 ()-]{1,24}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
@@ -205,8 +206,8 @@ class PersonEntry(Section):
     """A person. Numbers may be written as usual; they are kept as E.164."""
 
     name: Name = Field(description="the person's name")
-    phone: str = Field(default="", description="mobile or telephone number")
-    mail: Mail = Field(default="", description="mail address")
+    phone: Phone = Field(default="", description="mobile or telephone number: digits, with +NN or area code as needed")
+    mail: Mail = Field(default="", description="mail address: name@domain")
     role: str = Field(default="", max_length=50, description="duty or rank")
 
 
@@ -220,7 +221,7 @@ class WayEntry(Section):
 class OfficeEntry(Section):
     """An office or department that receives."""
 
-    id: Id = Field(description="short name for conf and commands")
+    id: Id = Field(description="short name for conf and commands: a-z, 0-9 and _")
     name: Name = Field(description="display name")
     hours: Literal["working", "out", "always"] = Field(default="always", description="when it is staffed")
     role: Literal["office", "leader", "department", "superior"] = Field(default="office", description="what it is")
@@ -237,16 +238,16 @@ class UnitEntry(Section):
         default="unit", description="what it means when it speaks"
     )
     informants: tuple[PersonEntry, ...] = Field(default=(), description="its registered informants")
-    phone: str = Field(default="", description="its telephone")
-    mail: Mail = Field(default="", description="its mail address")
-    fax: str = Field(default="", description="its fax number")
+    phone: Phone = Field(default="", description="its telephone: digits, with +NN or area code as needed")
+    mail: Mail = Field(default="", description="its mail address: name@domain")
+    fax: Phone = Field(default="", description="its fax number: digits, with +NN or area code as needed")
 
 
 class DirectoryFile(Section):
     """directory.toml: offices that receive, units that report."""
 
     area_code: str = Field(
-        default="", pattern=r"^(0\d{2,3})?$", description="the city's area code, for numbers written without it"
+        default="", pattern=r"^(0\d{2,3})?$", description="the city's area code with its 0, for numbers written without it"
     )
     region: str = Field(default="CN", pattern="^[A-Z]{2}$", description="country in which numbers without +NN are read")
     office: tuple[OfficeEntry, ...] = Field(default=(), description="offices and departments")

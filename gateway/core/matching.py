@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.core.folding import fold
-from gateway.core.model import FIGURES, Figure, Incident, Occurred, Report
+from gateway.core.model import FIGURES, Figure, Incident, Occurred, Place, Report
 from gateway.core.parsing import Table
 
 
@@ -222,10 +222,13 @@ def _minutes_apart(ours: Occurred | None, theirs: Occurred | None) -> int | None
 
 def _shared_name(ours: Report, theirs: Report) -> str:
     """The longest stretch of three characters or more that both name as the place, beside the county's own name."""
-    place = theirs.place
+    return max(_named_in(theirs.place, ours.text), _named_in(ours.place, theirs.text), key=len)
+
+
+def _named_in(place: Place | None, words: str) -> str:
     if place is None:
         return ""
-    name, text = fold(place.text), fold(ours.text[:2000])
+    name, text = fold(place.text), fold(words[:2000])
     for part in (place.county, place.city):
         if part:
             name = name.replace(part, "|")

@@ -67,7 +67,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """A message after its carrier's format has been undone; ``text`` is exactly what evidence offsets count in.
 
     ``unread`` says why part of the content could not be read (then only a person may release it); ``quoted`` is older text
-    that came along; ``flags`` are remarks for the operator such as ``charset_repaired`` or ``partial``.
+    that came along; ``flags`` are remarks for the operator such as ``charset_repaired`` or ``partial``. ``sender`` is whom the
+    content names where the envelope names only a machine: the number that a fax came from.
     """
 
     text: str
@@ -80,6 +81,7 @@ class Message(Struct, frozen=True, kw_only=True):
     automatic: bool = False
     bulk: bool = False
     sent_at: datetime | None = None
+    sender: str = ""
     pages: int = 0
     unread: str | None = None
     flags: tuple[str, ...] = ()

@@ -52,7 +52,7 @@ def read(
     unit = people.unit or (sender_unit.name if sender_unit else None)
     stated = figures(normal, spoken, corrects="更正" in normal.text[:60] or "有误" in normal.text[:80])
     clerk = [(t.start, t.end) for t in spoken if t.clerk]
-    when = occurred(normal, received_at, clerk)
+    when, times = occurred(normal, received_at, clerk)
     home = home_county(gazetteer, people.unit, sender_unit.county if sender_unit else None)
     local = home is not None or bool(gazetteer.counties_in(normal.text[:2000])) or bool(gazetteer.towns_in(normal.text[:2000]))
     sort = sort_of(
@@ -61,8 +61,7 @@ def read(
     fields: dict[str, Any] = {**stated, **sort._asdict()}
     if sort.noise:
         return Report(text=message.text, **sort._asdict())
-    after = _after_time(normal.origin, when.evidence[0][1]) if when and when.evidence else 0
-    where = place(normal, gazetteer, after=after, home=home)
+    where = place(normal, gazetteer, times=times, unit=people.unit, home=home, skip=clerk)
     told = elements(normal)
     return Report(
         text=message.text,
@@ -88,7 +87,3 @@ def _all_texts(message: Message) -> list[str]:
         texts += [attachment.name, attachment.text or ""]
     return texts
 
-
-def _after_time(origin: Any, end: int) -> int:
-    """The first place of the normal text that lies past ``end`` in the original."""
-    return next((i for i, at in enumerate(origin) if at >= end), 0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from gateway.reading.lazy import lazy
 from gateway.reading.numerals import Number
 from gateway.reading.quantities import Quantity
 
@@ -34,21 +35,21 @@ _PREDICATES = {
     "evacuated": r"疏散|转移|撤离|安置|撤出|撤走",
     "affected": r"受灾(?!面积)|受影响|断粮|饮水困难",
 }
-_PREDICATE = re.compile("|".join(f"(?P<{name}>{words})" for name, words in _PREDICATES.items()))
-_WEAK = re.compile(r"(?P<seriously_injured>重伤[员者])|(?P<injured>伤员|伤者|轻伤[员者])|(?P<deaths>遗体|尸体|死者)|(?P<ill>患者|病人|病号)")
-_FILLER = re.compile(
+_PREDICATE = lazy("|".join(f"(?P<{name}>{words})" for name, words in _PREDICATES.items()))
+_WEAK = lazy(r"(?P<seriously_injured>重伤[员者])|(?P<injured>伤员|伤者|轻伤[员者])|(?P<deaths>遗体|尸体|死者)|(?P<ill>患者|病人|病号)")
+_FILLER = lazy(
     r"(?:人数|人员|人口|群众|村民|学生|总数|者|数|员|的|已|经|又|新|再|上升|下降|增加|升|增|降|减|至|到|达|为|共|一|合|累|总|计|有|由|从|是|:|还|就"
     r"|目前|初步|统计|核实|调整|更正|变|了|都|约|下|上|另|因|当场|现|只){0,12}"
 )
-_LOOSE = re.compile(r"[^死伤抓]{0,14}")
-_SEGMENT = re.compile(r"[^，。;!?、()\[\]【】\n]+")
-_UPDATE = re.compile(r"升至|增至|上升[到至为]|增加[到至]|降[至为]|减[至为]|调整为|更正为|应为|应该是|改为|核减|核实为|变[为成]|而是|不对|实际[为是有]?|现为|达到|已达")
-_TOTAL = re.compile(r"共|累计|合计|总计|总数|总共|截至")
-_INCREMENT = re.compile(r"又|新增|再|另有|另|增加(?![到至])|新发现|还有")
-_OLD_AFTER = re.compile(r"(?:的)?(?:升|增|上升|更正|改|调整|降|减|变|核)")
-_OLD_BEFORE = re.compile(r"(?:原报|前报|此前|原先|误报|初报|上次报|原来|之前报)[^，。]{0,8}$")
-_QUESTION = re.compile(r"有没有|是否|是不是|多少|几个人[?吗]")
-_CAUSATIVE = re.compile(r"(?:致人|致其|涉嫌.{0,4}致?)$")
+_LOOSE = lazy(r"[^死伤抓]{0,14}")
+_SEGMENT = lazy(r"[^，。;!?、()\[\]【】\n]+")
+_UPDATE = lazy(r"升至|增至|上升[到至为]|增加[到至]|降[至为]|减[至为]|调整为|更正为|应为|应该是|改为|核减|核实为|变[为成]|而是|不对|实际[为是有]?|现为|达到|已达")
+_TOTAL = lazy(r"共|累计|合计|总计|总数|总共|截至")
+_INCREMENT = lazy(r"又|新增|再|另有|另|增加(?![到至])|新发现|还有")
+_OLD_AFTER = lazy(r"(?:的)?(?:升|增|上升|更正|改|调整|降|减|变|核)")
+_OLD_BEFORE = lazy(r"(?:原报|前报|此前|原先|误报|初报|上次报|原来|之前报)[^，。]{0,8}$")
+_QUESTION = lazy(r"有没有|是否|是不是|多少|几个人[?吗]")
+_CAUSATIVE = lazy(r"(?:致人|致其|涉嫌.{0,4}致?)$")
 
 
 class Mention(NamedTuple):

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
-
 from gateway.core.model import Figure
+from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 from gateway.reading.quantities import Quantity
 
-_GATHERS = re.compile(
+_GATHERS = lazy(
     r"聚集|聚众|参与|参加|上访|集访|信访|进京|赴京|到京|赴省|械斗|斗殴|互殴|群殴|集会|游行|示威|请愿|静坐|罢工|罢课|罢市|罢运|停运|围堵|围攻|冲击|围住|堵[路住门]|堵塞"
     r"|阻挠|阻拦|阻工|阻止|拦路|祭祖|祭拜|拉横幅|打横幅|横幅|讨薪|讨要|讨说法|维权|闹事|挤兑|取款|提现|哄抢|集资|传教|结社|涉及|诉求|抗议|罢"
 )
-_OTHERS_BEFORE = re.compile(
+_OTHERS_BEFORE = lazy(
     r"(?:民警|警力|警察|公安|辅警|特警|武警|官兵|消防员?|干部|医护|医务|工作人员|队员|保安|专家|教师|出动|调集|派出|组织|投入|抓获|带走|拘留|传唤|刑拘|控制|处置"
     r"|劝返|围观|疏散|转移|解救|分管领导|领导|其中|未|撤离|核载)[^，。;]{0,6}$"
 )
-_OTHERS_AFTER = re.compile(
+_OTHERS_AFTER = lazy(
     r"(?:余)?(?:民警|警力|警察|公安|辅警|特警|武警|官兵|消防|干部|医护|医务|工作人员|队员|保安|专家|到场控制|现场处置|维持秩序|围观|带头|被抓|被带走|被拘|被传唤|已被|乡镇|嫌疑人|[^，。;]{0,4}旁观)"
 )
-_SENTENCE = re.compile(r"[^。!?\n]+")
+_SENTENCE = lazy(r"[^。!?\n]+")
 
 
 def participants(normal: Normal, people: list[Quantity], bound: list[tuple[int, int]]) -> Figure | None:

@@ -6,20 +6,21 @@ import re
 from typing import NamedTuple
 
 from gateway.core.model import Kind, Message, Noise
+from gateway.reading.lazy import lazy
 from gateway.reading.numerals import value_of
 from gateway.reading.words import Words
 
 _LATER = r"(?<!将)(?<!再)(?<!容)(?<!情)(?<!况)(?<!时)(?<!后)(?<!详)(?<!陆续)(?<!并)(?<!继续)(?<!及)(?<!随)"
-_FOLLOW = re.compile(
+_FOLLOW = lazy(
     rf"{_LATER}续报|补充报告|后续报告|进展报告|再报一下|再报告一下|再补充|最新进展|最新情况|再次报告|(?:上午|下午|刚才|早上|昨天|昨晚|之前|前面|刚刚|前天)(?:给你们)?报(?:的|过|告的)|前报|前述|接前报|续前报"
 )
-_NUMBERED = re.compile(r"续报(?:之|第|\()?(?P<a>[一二三四五六七八九十\d]{1,3})(?![月日人时点])|第(?P<b>[一二三四五六七八九十\d]{1,3})次(?:续报|报告)|(?P<c>[一二三四五六七八九十\d]{1,2})次?续报")
-_FINAL = re.compile(r"终报|最终报告|结果报告|结案报告|处置结果报告|终结报告|最后一次报告|处置完毕.{0,12}(?:不再续报|终报)")
-_CORRECT = re.compile(r"更正|订正|勘误|前报有误|报错了|前报.{0,20}(?:有误|应为|错误)|上报.{0,12}有误|改正前报|数字有误|核减")
-_WITHDRAW = re.compile(r"撤销(?:前|该|上述|此前|本)|撤回|作废|(?:前报|所报|刚才报的|上午报的|该信息|该情况|此前报|上报的|报的那个)[^。;\n]{0,16}(?:误报|不实|虚惊|没有这回事|不属实|取消)|系误报|属误报|是误报|为误报|误报[，。,]?(?:请|特此)|虚惊一场")
-_DRILL_MARK = re.compile(r"[【\[(<《][^】\])>》\n]{0,8}(?:演练|演习|测试|推演|模拟)[^】\])>》\n]{0,8}[】\])>》]|^(?:紧急信息)?(?:演练|演习|推演|测试):|(?:^|[。\n])(?:以上|本信息|此为|这是|仅为|仅供)[^。\n]{0,8}(?:演练|演习|测试)")
-_CITED = re.compile(r"(事件类|案件类|事故类|灾情疫情类|灾情类|疫情类)第?([一二三四五六七八九十\d]{1,3})[项条款]")
-_NUMBER = re.compile(r"[〔\[(【]?(?P<y>20\d\d)[〕\])】][第]?(?P<n>\d{1,5})号?|(?P<y2>20\d\d)-(?P<n2>0\d{3}|\d{4,5})(?![\d-])|(?:编号|事件|信息|前报)[为:第]{0,2}[〔\[(]?(?P<n3>\d{3,5})[〕\])]?号?|[〔](?P<n4>\d{3,5})[〕]")
+_NUMBERED = lazy(r"续报(?:之|第|\()?(?P<a>[一二三四五六七八九十\d]{1,3})(?![月日人时点])|第(?P<b>[一二三四五六七八九十\d]{1,3})次(?:续报|报告)|(?P<c>[一二三四五六七八九十\d]{1,2})次?续报")
+_FINAL = lazy(r"终报|最终报告|结果报告|结案报告|处置结果报告|终结报告|最后一次报告|处置完毕.{0,12}(?:不再续报|终报)")
+_CORRECT = lazy(r"更正|订正|勘误|前报有误|报错了|前报.{0,20}(?:有误|应为|错误)|上报.{0,12}有误|改正前报|数字有误|核减")
+_WITHDRAW = lazy(r"撤销(?:前|该|上述|此前|本)|撤回|作废|(?:前报|所报|刚才报的|上午报的|该信息|该情况|此前报|上报的|报的那个)[^。;\n]{0,16}(?:误报|不实|虚惊|没有这回事|不属实|取消)|系误报|属误报|是误报|为误报|误报[，。,]?(?:请|特此)|虚惊一场")
+_DRILL_MARK = lazy(r"[【\[(<《][^】\])>》\n]{0,8}(?:演练|演习|测试|推演|模拟)[^】\])>》\n]{0,8}[】\])>》]|^(?:紧急信息)?(?:演练|演习|推演|测试):|(?:^|[。\n])(?:以上|本信息|此为|这是|仅为|仅供)[^。\n]{0,8}(?:演练|演习|测试)")
+_CITED = lazy(r"(事件类|案件类|事故类|灾情疫情类|灾情类|疫情类)第?([一二三四五六七八九十\d]{1,3})[项条款]")
+_NUMBER = lazy(r"[〔\[(【]?(?P<y>20\d\d)[〕\])】][第]?(?P<n>\d{1,5})号?|(?P<y2>20\d\d)-(?P<n2>0\d{3}|\d{4,5})(?![\d-])|(?:编号|事件|信息|前报)[为:第]{0,2}[〔\[(]?(?P<n3>\d{3,5})[〕\])]?号?|[〔](?P<n4>\d{3,5})[〕]")
 _NEWS_HEAD = 60
 
 
@@ -90,8 +91,8 @@ def _noise(text: str, subject: str, message: Message, words: Words, *, local: bo
         if any(word in whole for word in words.rumour) and not figures:
             return "news"
         away = not local and any(word in text[:_NEWS_HEAD] for word in words.news)
-        return "news" if away or any(word in head for word in words.rumour) and not local else None
-    if advertised >= 3 or message.bulk and advertised:
+        return "news" if away or (any(word in head for word in words.rumour) and not local) else None
+    if advertised >= 3 or (message.bulk and advertised):
         return "spam"
     if any(word in subject + text[:60] for word in words.notice):
         return "notice"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from gateway.core.folding import fold_char
+from gateway.reading.lazy import lazy
 
 _SPACE = r"[ \t.·]{0,4}"
 _VERTICAL = r"[ \t.·]{0,4}\n?[ \t.·]{0,4}"
@@ -18,7 +19,7 @@ _LEVEL = rf"(?P<first>[绝机秘]){_SPACE}密"
 _URGENT = r"(?:特急|特提|加急|平急|紧急|急件|急)"
 _TERM = r"(?:\d{1,2}|[一二三五十]{1,3})[ \t]?(?:年|个?月)|长期"
 _FORMS = tuple(
-    re.compile(form, re.MULTILINE)
+    lazy(form, re.MULTILINE)
     for form in (
         rf"{_LEVEL}级?[ \t]{{0,3}}★",
         rf"★[ \t]{{0,3}}{_LEVEL}(?:级|[ \t]|$)",
@@ -32,9 +33,9 @@ _FORMS = tuple(
         rf"(?:^|[ _—|-]){_LEVEL}级?(?:\d{{0,2}}|[ \t]?\(\d{{1,2}}\))[ \t]*\.(?:pdf|docx?|wps|txt|xlsx?|et|ofd|rar|zip|7z|tiff?|jpe?g|png|pptx?|html?|eml|md|rtf|ceb)\b",
     )
 )
-_HEADING = re.compile(rf"(?:^|[ \t_—|-]){_LEVEL}级?(?:[ \t_—|-]|$)")
+_HEADING = lazy(rf"(?:^|[ \t_—|-]){_LEVEL}级?(?:[ \t_—|-]|$)")
 _HEADING_LIMIT = 30
-_CANDIDATE = re.compile(r"[绝机秘][ \t.·\n]{0,9}密")
+_CANDIDATE = lazy(r"[绝机秘][ \t.·\n]{0,9}密")
 _RANK = "绝机秘"
 
 

@@ -12,17 +12,18 @@ from typing import NamedTuple
 
 from gateway.core.folding import fold_char
 from gateway.core.model import Span
+from gateway.reading.lazy import lazy
 
 READ_LIMIT = 60_000
 """Code points of a text that the grammar reads; no report is longer, and what follows is only searched for a marking."""
 
 _WRAPPED = 20  # a shorter line is a heading or a signature, not a sentence broken by the paper's edge
 _DIGITS = str.maketrans({"O": "0", "o": "0", "〇": "0", "l": "1", "I": "1", "|": "1"})
-_MIXED_RUN = re.compile(r"(?<![A-Za-z0-9])[0-9OoIl|〇.]+(?![A-Za-z])")
-_LETTERS_FOR_DIGITS = re.compile(r"(?<=[年月日时点:])[OoIl|]{1,2}(?=[月日曰时吋点分])")
-_AFTER_DIGIT = re.compile(r"(?<=[0-9OolI|])[曰吋]")
-_SELF = re.compile(r"(?<![自知利异体])己(?![方任见所])")
-_NOT_YET = re.compile(r"(?<![周月年岁世期季学])末(?=造成|发生|发现|受伤|出现|见|有人)")
+_MIXED_RUN = lazy(r"(?<![A-Za-z0-9])[0-9OoIl|〇.]+(?![A-Za-z])")
+_LETTERS_FOR_DIGITS = lazy(r"(?<=[年月日时点:])[OoIl|]{1,2}(?=[月日曰时吋点分])")
+_AFTER_DIGIT = lazy(r"(?<=[0-9OolI|])[曰吋]")
+_SELF = lazy(r"(?<![自知利异体])己(?![方任见所])")
+_NOT_YET = lazy(r"(?<![周月年岁世期季学])末(?=造成|发生|发现|受伤|出现|见|有人)")
 
 
 class Normal(NamedTuple):

@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from gateway.core.model import Qualifier
+from gateway.reading.lazy import lazy
 
 _DIGIT = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "壹": 1, "贰": 2, "叁": 3, "幺": 1}
 _UNIT = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
@@ -17,7 +18,7 @@ _BEFORE = (
     "约有", "大约", "大概", "约", "差不多", "估计", "将近", "接近", "近", "至少", "不少于", "不低于", "最少", "起码", "超过", "逾", "多达", "高达",
 )  # fmt: skip
 _ARABIC = r"\d{1,15}(?:,\d{3}){0,4}(?:\.\d{1,6})?"
-_NUMBER = re.compile(
+_NUMBER = lazy(
     rf"(?P<before>{'|'.join(_BEFORE)})?"
     r"(?P<body>"
     rf"(?P<low>{_ARABIC})(?P<low_unit>[百千万亿]{{0,2}})(?:至|到|-|~|—)(?P<high>{_ARABIC})(?P<high_unit>[百千万亿]{{0,2}})"
@@ -29,8 +30,8 @@ _NUMBER = re.compile(
     r"|[几数](?=[名个位人])"
     r")(?P<after>以上|左右|上下|余|多|来|几|许)?"
 )
-_GUARD_BEFORE = re.compile(r"(?:第|[A-Za-z]|\d[-/:]|斤)$")
-_RANGE = re.compile(r"(?<![一二两三四五六七八九])([一二两三四五六七八九])([一二两三四五六七八九])(?![一二两三四五六七八九])")
+_GUARD_BEFORE = lazy(r"(?:第|[A-Za-z]|\d[-/:]|斤)$")
+_RANGE = lazy(r"(?<![一二两三四五六七八九])([一二两三四五六七八九])([一二两三四五六七八九])(?![一二两三四五六七八九])")
 _QUALIFIER: dict[str, Qualifier] = {
     "约有": "about", "大约": "about", "大概": "about", "约": "about", "差不多": "about", "估计": "about", "左右": "about", "上下": "about",
     "许": "about", "来": "about", "将近": "nearly", "接近": "nearly", "近": "nearly", "至少": "at_least", "不少于": "at_least",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from gateway.core.model import Span
 from gateway.reading.dialogue import Turn
+from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 
 _SUFFIX = (
@@ -14,14 +15,15 @@ _SUFFIX = (
     "|政法委|信访局|[\u4e00-\u9fff]{1,6}局|管委会|居委会|村委会|防汛办|防指|疾控中心|卫生院|人民医院|医院|[\u4e00-\u9fff]{1,4}中学|[\u4e00-\u9fff]{1,4}小学|镇政府|乡政府|街道办事处|街道办|苏木政府|[县区旗市]政府"
     "|[县区旗]委|局调度|调度室|调度|集团|公司|检察院|法院|监狱|海事处|应急办|安委办|武装部|学校|学院|大学|林场|车站|机场"
 )
-_UNIT = re.compile(rf"[\u4e00-\u9fff]{{2,16}}?(?:{_SUFFIX})(?:指挥中心|值班室|调度)?")
-_BRACKET = re.compile(r"^[【\[](?P<unit>[^】\]]{3,24})[】\]]")
-_LABEL = re.compile(r"(?:报送单位|报告单位|上报单位|填报单位|来电单位|单位)[:：]?(?P<unit>[\u4e00-\u9fff]{3,24})")
-_FROM = re.compile(r"FROM[: ]*(?P<unit>[\u4e00-\u9fff]{3,24})", re.IGNORECASE)
-_OPENING = re.compile(r"(?:^|\n)(?:FAX[^\n]*\n)?(?P<unit>[\u4e00-\u9fff]{3,24}?)(?:报告|报称|报|传真)?(?::|FAX|传真|\d{4}[-./年]|\d{1,2}[月-]|[ 0-9O]{2}/)")
-_SPEAKER = re.compile(rf"(?:我是|我这里是|我这边是|这里是|我(?!们|叫|姓|区|县|市|旗|镇|乡))(?P<unit>[\u4e00-\u9fff]{{2,14}}?(?:{_SUFFIX})(?:指挥中心|调度|值班室)?)")
-_ADDRESSED = re.compile(r"市委办|市政府|市委|信息科|秘书二科|市府办|各县")
-_TAIL = re.compile(r"(?:^|[。!\n;；])(?:特此报告。?)?(?P<tail>[\u4e00-\u9fff、 ]{2,26})(?:\d{4}年\d{1,2}月\d{1,2}日)?[。\s]*$")
+_MORE = "(?:办公室|办|值班室|指挥中心|调度|局|大队|派出所|党政办|政府){0,3}"
+_UNIT = lazy(rf"[\u4e00-\u9fff]{{2,16}}?(?:{_SUFFIX}){_MORE}")
+_BRACKET = lazy(r"^[【\[](?P<unit>[^】\]]{3,24})[】\]]")
+_LABEL = lazy(r"(?:报送单位|报告单位|上报单位|填报单位|来电单位|单位)[:：]?(?P<unit>[\u4e00-\u9fff]{3,24})")
+_FROM = lazy(r"FROM[: ]*(?P<unit>[\u4e00-\u9fff]{3,24})", re.IGNORECASE)
+_OPENING = lazy(r"(?:^|\n)(?:FAX[^\n]*\n)?(?P<unit>[\u4e00-\u9fff]{3,24}?)(?:报告|报称|报|传真)?(?::|FAX|传真|\d{4}[-./年]|\d{1,2}[月-]|[ 0-9O]{2}/)")
+_SPEAKER = lazy(rf"(?:我是|我这里是|我这边是|这里是|我(?!们|叫|姓|区|县|市|旗|镇|乡))(?P<unit>[\u4e00-\u9fff]{{2,14}}?(?:{_SUFFIX}){_MORE})")
+_ADDRESSED = lazy(r"市委办|市政府|市委|信息科|秘书二科|市府办|各县")
+_TAIL = lazy(r"(?:^|[。!\n;；])(?:特此报告。?)?(?P<tail>[\u4e00-\u9fff、 ]{2,26})(?:\d{4}年\d{1,2}月\d{1,2}日)?[。\s]*$")
 _SURNAME = (
     "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤花方俞任袁柳鲍史唐费廉岑薛雷贺倪汤滕殷罗毕郝邬安常乐于时傅"
     "皮卞齐康伍余元卜顾孟平黄和穆萧尹姚邵湛汪祁毛禹狄米贝明臧计伏成戴谈宋茅庞熊纪舒屈项祝董梁杜阮蓝闵席季麻强贾路娄危江童颜郭梅盛林刁钟徐邱骆高夏蔡田樊胡凌霍虞万支柯昝管卢莫"
@@ -29,10 +31,12 @@ _SURNAME = (
     "党翟谭贡劳逄姬申扶堵冉宰雍桑桂濮牛寿通边扈燕冀尚农温别庄晏柴瞿阎慕连茹习艾鱼容向古易慎戈廖庾终暨居衡步都耿满弘匡国文寇广禄阙东欧殳沃利蔚越夔隆师巩聂晁勾敖融冷辛阚那简饶空曾"
 )
 _NAME = rf"(?:[{_SURNAME}][\u4e00-\u9fff]{{1,2}})"
-_REPORTER = re.compile(rf"(?:报告人|联系人|报送人|信息员|填报人|来电人员|经办人)(?:姓名)?[::]?(?P<name>{_NAME}|巴特尔|[\u4e00-\u9fff]{{2,4}})(?![\u4e00-\u9fff]*[：:].{{0,0}}$)")
-_I_AM = re.compile(rf"(?:我姓(?P<one>[{_SURNAME}])|我叫(?P<two>[\u4e00-\u9fff]{{2,3}})|(?P<old>老[{_SURNAME}]|小[{_SURNAME}])(?=[。，,.!]|$))")
-_SIGNED = re.compile(r"(?:审签人?|签发人?|审核人?|签批人?|审定)(?:领导)?[::](?P<name>[\u4e00-\u9fff·]{2,5}?)(?=[，。;、 \n)]|$|电话|报告|联系|副?县长|副?书记)")
-_PHONE = re.compile(r"(?<![\d-])(?:\+?86[- ]?)?(?:1[3-9]\d{9}|0\d{2,3}[- ]?\d{7,8}|(?<=电话)[::]?\d{7,8})(?!\d)")
+_REPORTER = lazy(
+    r"(?:报告人|联系人|报送人|信息员|填报人|经办人)(?:姓名)?[::]?(?P<name>[\u4e00-\u9fff·]{2,6}?)(?=电话|手机|联系|办公|职务|审签|签发|[^\u4e00-\u9fff·]|$)"
+)
+_I_AM = lazy(rf"(?:我姓(?P<one>[{_SURNAME}])|我叫(?P<two>[\u4e00-\u9fff]{{2,3}})|(?P<old>老[{_SURNAME}]|小[{_SURNAME}])(?=[。，,.!]|$))")
+_SIGNED = lazy(r"(?:审签人?|签发人?|审核人?|签批人?|审定)(?:领导)?[::](?P<name>[\u4e00-\u9fff·]{2,5}?)(?=[，。;、 \n)]|$|电话|报告|联系|副?县长|副?书记)")
+_PHONE = lazy(r"(?<![\d-])(?:\+?86[- ]?)?(?:1[3-9]\d{9}|0\d{2,3}[- ]?\d{7,8}|(?<=电话)[::]?\d{7,8})(?!\d)")
 
 
 class Who(NamedTuple):
@@ -75,7 +79,7 @@ def _unit(text: str, turns: list[Turn]) -> tuple[str | None, int]:
         unit = _UNIT.match(opening["unit"])
         if unit and len(unit[0]) >= len(opening["unit"]) - 3:
             return unit[0], opening.start("unit")
-    first = re.compile(rf"(?:[^\n]*\n)?(?P<unit>[\u4e00-\u9fff]{{2,16}}?(?:{_SUFFIX})(?:值班室|指挥中心)?)(?:报告|报称?)?:").match(text[:300])
+    first = lazy(rf"(?:[^\n]*\n)?(?P<unit>[\u4e00-\u9fff]{{2,16}}?(?:{_SUFFIX}){_MORE})(?:报告|报称?)?:").match(text[:300])
     if first and not _ADDRESSED.match(first["unit"]):
         return first["unit"], first.start("unit")
     return tail_unit, at
@@ -107,7 +111,7 @@ def _tail(text: str) -> tuple[str | None, int]:
     if not units:
         return None, 0
     unit = units[-1]
-    longer = re.compile(rf"[\u4e00-\u9fff]{{2,22}}(?:{_SUFFIX})").match(found["tail"])
+    longer = lazy(rf"[\u4e00-\u9fff]{{2,22}}(?:{_SUFFIX})").match(found["tail"])
     name = longer[0] if longer and len(longer[0]) > len(unit[0]) else unit[0]
     return name, offset + found.start("tail")
 
@@ -139,7 +143,7 @@ def _phone(text: str) -> str | None:
     found = _PHONE.search(text[:20_000])
     if not found:
         return None
-    import phonenumbers  # noqa: PLC0415  (its tables cost 30 ms, and most reports name no number)
+    import phonenumbers
 
     raw = found[0].lstrip(":")
     try:

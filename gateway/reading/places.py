@@ -3,64 +3,92 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from itertools import pairwise
 
 from gateway.core.model import Place
 from gateway.reading.gazetteer import PROVINCES, Found, Gazetteer
+from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 
-_OURS = re.compile(r"(?:我们?|本|全|该)[县区旗市镇乡]")
-_EVENT = re.compile(
+_OURS = lazy(r"(?:我们?|本|全|该)[县区旗市镇乡]")
+_EVENT = lazy(
     r"发生|起火|着火|失火|相撞|追尾|侧翻|爆炸|泄漏|坍塌|倒塌|被|有人|一[辆名位个起男女处家条栋间台老民村]|两[辆名个]|因|出现|遭|村民|居民|群众|某|部分|约?\d+余?[名人]"
-    r"|突|查获|持刀|聚集|上访|突降|普降|涉及|清点|在逃|报案|陆续|透水|溃|有[一两三四五六七八九十\d]|人员|学生|工人|职工"
+    r"|突|来自|周边|散场|音乐节|举行|举办|开始|查获|持刀|聚集|上访|突降|普降|涉及|清点|在逃|报案|陆续|透水|溃|有[一两三四五六七八九十\d]|人员|学生|工人|职工"
 )
 _END = (
     "路段|路口|附近|收费站|服务区|候车厅|车站|广场|公园|商场|市场|学校|小学|中学|大学|幼儿园|医院|小区|公司|工厂|煤矿|矿区|矿井|工地|大厅|库房|仓库|车间|水库|大桥|酒店|宾馆|网吧|饭店|超市"
     "|影院|体育场|体育馆|机场|码头|机要局|政府|大院|门口|花园|园区|科技园|工业园|街道|苏木|嘎查|社区|隧道|大道|大街|开发区|文化中心|中心|加油站|银行|支行|分理处|信用社|监狱|看守所|寺|教堂|养殖场|林场|农场"
     "|国道|省道|高速|铁路|民房|居民楼|宿舍|家中|后山|林区|[镇乡村组街路号县区旗厂矿站桥山河湖湾沟岭坡园楼店场]"
 )
-_STRETCH = re.compile(rf"(?:{_END})")
-_ROAD = re.compile(r"(?:[GS]\d{1,4}[\u4e00-\u9fff]{0,6}|[\u4e00-\u9fff]{0,2}[省国县]道[A-Z]?\d{0,4}[\u4e00-\u9fff]{0,2}|\d{3}[国省]道|[\u4e00-\u9fff]{2}高速(?:公路)?|[\u4e00-\u9fff]{2}铁路)$")
-_UNIT_TAIL = re.compile(r"(?:委|政府|公安|人民|应急|安监|信访|卫|教育|气象|林业|农|防汛|政法|交警|消防|党政|县委|民政|水利|环保|市场监管)[^，。:\n]{0,10}?(?:办|局|室|报告|:|院|队|站|会|报(?!案)|\n|传真|FAX)")
-_FOREIGN_COUNTY = re.compile(r"([\u4e00-\u9fff]{2,7}?(?:省|自治区|市))?([\u4e00-\u9fff]{2,8}?(?:市|自治州|地区|盟))?([\u4e00-\u9fff]{1,6}?(?:县|区|旗|市))")
+_STRETCH = lazy(rf"(?:{_END})")
+_ROAD = lazy(r"(?:[GS]\d{1,4}[\u4e00-\u9fff]{0,6}|[\u4e00-\u9fff]{0,2}[省国县]道[A-Z]?\d{0,4}[\u4e00-\u9fff]{0,2}|\d{3}[国省]道|[\u4e00-\u9fff]{2}高速(?:公路)?|[\u4e00-\u9fff]{2}铁路)$")
+_UNIT_TAIL = lazy(r"(?:委|政府|公安|人民|应急|安监|信访|卫|教育|气象|林业|农|防汛|政法|交警|消防|党政|县委|民政|水利|环保|市场监管)[^，。:\n]{0,10}?(?:办|局|室|报告|:|院|队|站|会|报(?!案)|\n|传真|FAX)")
+_FOREIGN_COUNTY = lazy(r"([\u4e00-\u9fff]{2,7}?(?:省|自治区|市))?([\u4e00-\u9fff]{2,8}?(?:市|自治州|地区|盟))?([\u4e00-\u9fff]{1,6}?(?:县|区|旗|市))")
+_PIECE = lazy(r"[^，。;!?:、\n]+")
+_LEAD = lazy(r"(?:我们|我[县区旗市]的?|我是|在|位于|就是|那个|的|吧|了|今天|刚才)+")
 _REACH = 60
 
 
-class Where(NamedTuple):
-    """A place and the stretches that it was read from, in the normal text."""
-
-    county: str | None
-    start: int
-    end: int
-
-
-def place(normal: Normal, gazetteer: Gazetteer, *, after: int, home: str | None) -> Place | None:
-    """The place of the event. ``after`` is where the time of the event ends: the place stands near it. ``home`` is the
-    county of the reporting unit, which 我县 and a bare town or firm mean."""
+def place(
+    normal: Normal,
+    gazetteer: Gazetteer,
+    *,
+    times: list[tuple[int, int]],
+    unit: str | None,
+    home: str | None,
+    skip: list[tuple[int, int]],
+) -> Place | None:
+    """The place of the event. ``times`` are the stretches that tell when it happened: the place stands near the first.
+    ``home`` is the county of the reporting ``unit``, which 我县 and a bare town or firm mean; ``skip`` is what only a clerk says."""
     text = normal.text
-    named = [f for f in gazetteer.counties_in(text) if not _is_unit(text, f)]
-    sentence_end = _stop(text, after)
-    near = [f for f in named if after - 40 <= f.start < sentence_end]
+    after = times[0][1] if times else 0
+    named = [f for f in gazetteer.counties_in(text) if not _is_unit(text, f, unit)]
+    end = _stop(text, after)
+    near = [f for f in named if after - 40 <= f.start < end]
     chosen = next((f for f in near if f.start >= after), None) or (near[-1] if near else None) or (named[0] if named else None)
     if chosen is not None:
         return _described(normal, gazetteer, chosen.county, chosen.start)
-    towns = gazetteer.towns_in(text)
-    ours = _OURS.search(text)
-    town = next((t for t in towns if t.sure or home), None)
+    town = next((t for t in gazetteer.towns_in(text) if t.sure or home), None)
     if town is not None:
         return _described(normal, gazetteer, town.county if town.sure else home, town.start)
-    if ours is not None and home:
-        return _described(normal, gazetteer, home, ours.start())
-    elsewhere = _elsewhere(normal)
-    if elsewhere is not None and not home:
+    elsewhere = None if home else _elsewhere(normal)
+    if elsewhere is not None:
         return elsewhere
     if home is None:
         units = gazetteer.counties_in(text)
         home = units[0].county if units else None
     if home is None:
         return None
-    start = _skipped(text, after)
-    return _described(normal, gazetteer, home, start)
+    site = _site(text, times, unit, skip)
+    if site is not None:
+        return _described(normal, gazetteer, home, site)
+    ours = _OURS.search(text)
+    if ours is not None:
+        return _described(normal, gazetteer, home, ours.start())
+    return Place(text=home, country="中国", province=gazetteer.province, city=gazetteer.city, county=home)
+
+
+def _site(text: str, times: list[tuple[int, int]], unit: str | None, skip: list[tuple[int, int]]) -> int | None:
+    """Where a firm, school or village is named without its county, near the time of the event."""
+    cuts = sorted({at for span in times for at in span})
+    for piece in _PIECE.finditer(text[:4000]):
+        edges = [piece.start(), *(c for c in cuts if piece.start() < c < piece.end()), piece.end()]
+        for start, end in pairwise(edges):
+            lead = _LEAD.match(text, start, end)
+            start = lead.end() if lead else start
+            if unit and text.startswith(unit, start):
+                start += len(unit)
+                if text[start : start + 1] != "在":
+                    continue
+                start += 1
+            if (start, end) in times or any(a <= start < b for a, b in skip):
+                continue
+            event = _EVENT.search(text, start, end)
+            stop = event.start() if event else end
+            found = next((m for m in _STRETCH.finditer(text, start + 1, stop)), None)
+            if found and found.end() - start >= 3:
+                return start
+    return None
 
 
 def home_county(gazetteer: Gazetteer, unit: str | None, registered: str | None) -> str | None:
@@ -75,20 +103,16 @@ def home_county(gazetteer: Gazetteer, unit: str | None, registered: str | None) 
     return registered or None
 
 
-def _is_unit(text: str, found: Found) -> bool:
+def _is_unit(text: str, found: Found, unit: str | None) -> bool:
     """True where the name belongs to an office (白水县公安局, 【白水县委办】), not to a place."""
+    if unit and text.startswith(unit, found.start):
+        return True
     return _UNIT_TAIL.match(text, found.end) is not None or text[found.end : found.end + 1] == "委"
 
 
 def _stop(text: str, start: int) -> int:
     ends = [at for c in "。;\n" if (at := text.find(c, start)) >= 0]
     return min(ends, default=len(text))
-
-
-def _skipped(text: str, start: int) -> int:
-    while start < len(text) and text[start] in "，、在: 于的":
-        start += 1
-    return start
 
 
 def _described(normal: Normal, gazetteer: Gazetteer, county: str | None, start: int) -> Place:
@@ -104,6 +128,8 @@ def _described(normal: Normal, gazetteer: Gazetteer, county: str | None, start: 
     shown = text[start:end].strip("，、。:; \n")
     if _OURS.match(shown) and county:
         shown = county + shown[re.match(r"(?:我们?|本|全|该)[县区旗市镇乡]", shown).end() :]  # type: ignore[union-attr]
+    if county and shown[:1] == county[-1] and not county.startswith(shown[:1]):
+        shown = shown[1:]
     if county and county not in shown and county not in (gazetteer.by_name.get(shown[: len(county) + 2], ""),):
         shown = county + shown
     evidence = (normal.span(start, end),) if end > start else ()

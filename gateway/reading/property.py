@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
-
 from gateway.core.model import Figure
+from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 from gateway.reading.quantities import Quantity
 
-_LOSS = re.compile(r"直接(?:经济|财产)?损失|(?:经济|财产)损失|损失|损毁价值|受损金额")
-_SUMS = re.compile(r"案值|涉案|金额|携|卷|公款|现金|价值|被抢|抢走|抢劫|劫走|骗|集资|资金|货值|存款|款|总值|财物|市值")
-_GOODS = re.compile(r"价值")
-_CASH = re.compile(r"现金")
-_NOT_LOSS = re.compile(r"(?:奖励|悬赏|补偿标准|工资|赔偿|补助|慰问金|罚款|投资|追回|挽回|拨付|借款|贷款|年产值|预算)[^，。;]{0,6}$")
-_FELL = re.compile(r"倒塌|垮塌|坍塌|刮倒|冲倒|冲毁|震塌|震倒|倒房|塌|倒了|全倒|压塌|烧毁|焚毁|损毁|毁坏")
-_ROOFS = re.compile(r"房|屋|住宅|校舍|棚|户")
-_FOREST = re.compile(r"森林|林地|林木|山林|灌木|人工林|次生林|松林|林区|林场|经济林|用材林|防护林|草原|草场|荒山|后山|山火|林火|林业|竹林|果林")
-_BURNT = re.compile(r"过火|烧|受害|毁|面积|火")
-_VICTIM_FOREST = re.compile(r"(?:受害|受灾|毁坏?|烧毁|损毁)[^，。;]{0,4}(?:森林|林地|林木|林)|(?:森林|林地|林木|有林地)[^，。;]{0,4}(?:受害|受灾|毁坏|损毁)")
-_CROP = re.compile(r"农作物|作物|庄稼|小麦|玉米|水稻|稻田|大棚|蔬菜|油菜|果树|果园|棉花|土豆|马铃薯|大豆|烤烟|农田|耕地|秧苗|受灾面积")
-_LOST = re.compile(r"绝收|绝产|颗粒无收")
+_LOSS = lazy(r"直接(?:经济|财产)?损失|(?:经济|财产)损失|损失|损毁价值|受损金额")
+_SUMS = lazy(r"案值|涉案|金额|携|卷|公款|现金|价值|被抢|抢走|抢劫|劫走|骗|集资|资金|货值|存款|款|总值|财物|市值")
+_GOODS = lazy(r"价值")
+_CASH = lazy(r"现金")
+_NOT_LOSS = lazy(r"(?:奖励|悬赏|补偿标准|工资|赔偿|补助|慰问金|罚款|投资|追回|挽回|拨付|借款|贷款|年产值|预算)[^，。;]{0,6}$")
+_FELL = lazy(r"倒塌|垮塌|坍塌|刮倒|冲倒|冲毁|震塌|震倒|倒房|塌|倒了|全倒|压塌|烧毁|焚毁|损毁|毁坏")
+_ROOFS = lazy(r"房|屋|住宅|校舍|棚|户")
+_FOREST = lazy(r"森林|林地|林木|山林|灌木|人工林|次生林|松林|林区|林场|经济林|用材林|防护林|草原|草场|荒山|后山|山火|林火|林业|竹林|果林")
+_BURNT = lazy(r"过火|烧|受害|毁|面积|火")
+_VICTIM_FOREST = lazy(r"(?:受害|受灾|毁坏?|烧毁|损毁)[^，。;]{0,4}(?:森林|林地|林木|林)|(?:森林|林地|林木|有林地)[^，。;]{0,4}(?:受害|受灾|毁坏|损毁)")
+_CROP = lazy(r"农作物|作物|庄稼|小麦|玉米|水稻|稻田|大棚|蔬菜|油菜|果树|果园|棉花|土豆|马铃薯|大豆|烤烟|农田|耕地|秧苗|受灾面积")
+_LOST = lazy(r"绝收|绝产|颗粒无收")
 _CLAUSE_ENDS = "，。;!?\n"
 
 
@@ -59,7 +58,7 @@ def _loss(normal: Normal, sums: list[Quantity]) -> Figure | None:
     if direct:
         return _figure(normal, [direct[-1]])
     cash = next((q for q in [*losses, *others] if _CASH.search(text, max(0, q.start - 8), q.start)), None)
-    goods = next((q for q in others if _GOODS.search(text, max(0, q.start - 6), q.start)), None)
+    goods = next((q for q in [*losses, *others] if _GOODS.search(text, max(0, q.start - 6), q.start)), None)
     if cash and goods and 0 < goods.start - cash.end < 40:
         return _figure(normal, [cash, goods])
     if losses:

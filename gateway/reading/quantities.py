@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, NamedTuple
 
 from gateway.core.model import Qualifier
+from gateway.reading.lazy import lazy
 from gateway.reading.numerals import Number, numbers
 
 What = Literal["people", "yuan", "mu", "houses"]
 
 _MU = {"亩": 1.0, "公顷": 15.0, "平方公里": 1500.0, "平方千米": 1500.0, "平方米": 0.0015, "平米": 0.0015, "平方": 0.0015, "m2": 0.0015}
-_AREA = re.compile(r"(?:亩|公顷|平方公里|平方千米|平方米|平米|平方|m2)")
-_MONEY = re.compile(r"(?:多|余)?(?:元|块钱|块|人民币)(?!月)")
-_HOUSES = re.compile(r"(?:间|户|栋|幢|处|座|所|套)(?=(?:[\u4e00-\u9fff]{0,4}(?:房|屋|住宅|校舍))|$|[，。、;)倒垮坍]|受)")
-_PEOPLE = re.compile(
+_AREA = lazy(r"(?:亩|公顷|平方公里|平方千米|平方米|平米|平方|m2)")
+_MONEY = lazy(r"(?:多|余)?(?:元|块钱|块|人民币)(?!月)")
+_HOUSES = lazy(r"(?:间|户|栋|幢|处|座|所|套)(?=(?:[\u4e00-\u9fff]{0,4}(?:房|屋|住宅|校舍))|$|[，。、;)倒垮坍]|受)")
+_PEOPLE = lazy(
     r"(?:多|余)?(?:人(?![次民工均行])|名(?!单|称)|位(?!于|置)|口(?=人|$|[，。、;)被全])|个(?!多?(?:小时|月|乡|镇|村|县|区|苏木|嘎查|旗|省|市|工地|点|班|车|单位|企业|项目|路|部门|站|方面|煤|矿|队|组|厂|店|井))"
     r"|号人|号(?=[，。、])|人次|死(?!亡率)|亡|伤|重伤|轻伤|男|女|具)"
 )
-_AFTER = re.compile("左右|上下|以上")
-_FOREIGN = re.compile(r"(?:美元|欧元|日元|英镑|卢比|港元|港币|美金|韩元|卢布)")
-_PAIRS = re.compile(
+_AFTER = lazy("左右|上下|以上")
+_FOREIGN = lazy(r"(?:美元|欧元|日元|英镑|卢比|港元|港币|美金|韩元|卢布)")
+_PAIRS = lazy(
     r"一对(?:夫妻|夫妇|母子|母女|父子|父女|情侣|兄弟|姐妹|双胞胎|老人)|(?:夫妻|夫妇|母子|母女|父子|父女|兄弟|姐妹)(?P<n>[二两三四]|俩|仨)?人?"
     r"(?=[被均全在一溺死遇受,，。])|[俩仨](?=[，。!?;)]|人|都|$)"
 )
-_SEVERAL = re.compile(r"(?<![\d十百千万余])(?:多|若干|部分|不少|大量)(?:名|人)")
-_ONE = re.compile(r"(?:一|某)(?=(?:男子|女子|老人|儿童|学生|村民|小孩|男童|女童|妇女|工人|司机|乘客))")
+_SEVERAL = lazy(r"(?<![\d十百千万余])(?:多|若干|部分|不少|大量)(?:名|人)")
+_ONE = lazy(r"(?:一|某)(?=(?:男子|女子|老人|儿童|学生|村民|小孩|男童|女童|妇女|工人|司机|乘客))")
 
 
 class Quantity(NamedTuple):

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from gateway.core.model import Occurred, Precision, Qualifier
+from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 from gateway.reading.numerals import value_of
 
@@ -27,7 +28,7 @@ _CLOCK = (
     r"|(?P<h2>\d{1,2}):(?P<mi2>\d{2})(?::\d{2})?(?![\d:])"
 )
 _AGO = rf"(?P<ago>(?:{_N}|半)个?(?:多)?)(?P<agounit>小时|分钟|钟头|天)(?:前|之前|以前)"
-_PHRASE = re.compile(
+_PHRASE = lazy(
     rf"(?:(?:{_AGO})|(?P<just>刚才|刚刚)"
     rf"|(?:{_DATE})(?:\([^()]{{1,8}}\)|的)?[， ]?(?:(?P<p>{_PERIOD})[， ]?)?(?:大?概|约|大约|差不多)?(?:{_CLOCK.replace('?P<h>', '?P<ha>').replace('?P<mi>', '?P<mia>').replace('?P<h2>', '?P<hb>').replace('?P<mi2>', '?P<mib>')})?"
     rf"|(?P<p2>{_PERIOD})[， ]?(?:大?概|约|大约|差不多)?(?:{_CLOCK})"
@@ -35,12 +36,12 @@ _PHRASE = re.compile(
     rf"|{_CLOCK.replace('?P<h>', '?P<hc>').replace('?P<mi>', '?P<mic>').replace('?P<h2>', '?P<hd>').replace('?P<mi2>', '?P<mid>')})"
     r"(?P<tail>许|左右|前后|多|来钟|来|钟|上下|分许)?"
 )
-_AS_OF = re.compile(r"(?:截至|截止|截止到|到|至|目前|统计至)$")
-_PLANNED = re.compile(r"(?:定于|将于|拟于|计划于|计划|预计|预定|请于|扬言|准备)$")
-_REPORTED = re.compile(r"(?:[报上]报的|报的|报过|报告的|上报|前报)")
-_ALARM_AFTER = re.compile(r"[，]?(?:[^，。;\n]{0,16}?)(?:接到?群?众?(?:集中)?报[警告案]?|接警|接报|报案|报警|获悉|得知|发现)")
-_END_AFTER = re.compile(r"[，]?(?:[^，。;\n]{0,6}?)(?:扑灭|灭了|熄灭|平息|控制|结束|散去|解除|恢复|疏通|打捞|升井|赶到|到达|到场|抵达)")
-_BACK_THEN = re.compile(r"(?:去年|前年|上年|上月|20\d\d年以来)")
+_AS_OF = lazy(r"(?:截至|截止|截止到|到|至|目前|统计至)$")
+_PLANNED = lazy(r"(?:定于|将于|拟于|计划于|计划|预计|预定|请于|扬言|准备)$")
+_REPORTED = lazy(r"(?:[报上]报的|报的|报过|报告的|上报|前报)")
+_ALARM_AFTER = lazy(r"[，]?(?:[^，。;\n]{0,16}?)(?:接到?群?众?(?:集中)?报[警告案]?|接警|接报|报案|报警|获悉|得知|发现)")
+_END_AFTER = lazy(r"[，]?(?:[^，。;\n]{0,6}?)(?:扑灭|灭了|熄灭|平息|控制|结束|散去|解除|恢复|疏通|打捞|升井|赶到|到达|到场|抵达)")
+_BACK_THEN = lazy(r"(?:去年|前年|上年|上月|20\d\d年以来)")
 
 Role = Literal["event", "alarm", "as_of", "end", "header", "ignored"]
 
@@ -62,19 +63,24 @@ class _Clock(NamedTuple):
     spoken: bool
 
 
-def occurred(normal: Normal, received: datetime, skip: list[tuple[int, int]]) -> Occurred | None:
-    """The time of the event, or None. ``received`` is local; ``skip`` are stretches (a clerk's words) that do not tell."""
+def occurred(normal: Normal, received: datetime, skip: list[tuple[int, int]]) -> tuple[Occurred | None, list[tuple[int, int]]]:
+    """The time of the event, or None, and the stretches that tell of it (normal text, the chosen one first).
+
+    ``received`` is local; ``skip`` are stretches (a clerk's words) that do not tell.
+    """
     phrases = [p for p in time_phrases(normal.text, received) if not any(a <= p.start < b for a, b in skip)]
     chosen = _chosen(normal.text, phrases)
     if chosen is None:
-        return None
+        return None, []
     size = {"year": 4, "month": 7, "day": 10, "hour": 13, "minute": 16}[chosen.precision]
-    return Occurred(
+    told = Occurred(
         value=chosen.at.isoformat(timespec="minutes")[:size],
         precision=chosen.precision,
         qualifier=chosen.qualifier,
         evidence=(normal.span(chosen.start, chosen.end),),
     )
+    others = [(p.start, p.end) for p in phrases if p is not chosen and p.role != "header"]
+    return told, [(chosen.start, chosen.end), *others]
 
 
 def _chosen(text: str, phrases: list[Phrase]) -> Phrase | None:
@@ -256,15 +262,11 @@ def _moment(day: date, period: str, clock: _Clock | None, rel: str) -> datetime 
         return base
     hour = clock.hour
     night = period in ("晚", "晚上", "晚间", "夜", "夜里", "夜间", "深夜", "半夜", "午夜")
-    if period in ("下午", "傍晚", "午后") and 1 <= hour < 12:
-        hour += 12
-    elif period in ("中午", "正午") and 1 <= hour <= 3:
-        hour += 12
-    elif night and 6 <= hour < 12:
+    if (period in ("下午", "傍晚", "午后") and 1 <= hour < 12) or (period in ("中午", "正午") and 1 <= hour <= 3) or (night and 6 <= hour < 12):
         hour += 12
     elif night and (hour == 12 or hour < 6):
         # 昨夜十二点半, 昨晚1点 belong to the morning after; 今天半夜两点 is this morning.
-        after = rel in ("昨", "昨天", "昨日", "前", "前天", "前日", "当", "当天", "当日") or period in ("晚", "晚上", "晚间") and hour == 12
+        after = rel in ("昨", "昨天", "昨日", "前", "前天", "前日", "当", "当天", "当日") or (period in ("晚", "晚上", "晚间") and hour == 12)
         return base + timedelta(days=1 if after else 0, hours=hour % 12, minutes=clock.minute)
     elif period == "凌晨" and hour == 12:
         hour = 0

@@ -82,8 +82,10 @@ class Store:
         path = self.url.database
         if self.url.get_backend_name() == "sqlite" and path and not self._memory:
             # The file is made here and not by SQLite, so that it and its -wal belong to the gateway alone.
-            descriptor = os.open(Path(path), os.O_RDWR | os.O_CREAT, 0o600)
-            os.close(descriptor)
+            try:
+                os.close(os.open(Path(path), os.O_RDWR | os.O_CREAT, 0o600))
+            except OSError as error:
+                raise StorageTrouble(f"{type(error).__name__} at {path}") from None
         with self._write_engine.connect() as conn, conn.begin():
             if self._memory:
                 tables.metadata.create_all(conn)

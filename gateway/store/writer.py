@@ -216,6 +216,8 @@ def is_trouble(error: BaseException) -> bool:
 
 def describe(error: BaseException) -> str:
     """What went wrong, without statement and values."""
+    if isinstance(error, StorageTrouble):
+        return str(error)
     origin = error.orig if isinstance(error, exc.DBAPIError) and error.orig is not None else error
     text = str(origin).strip().splitlines()
     return f"{type(origin).__name__}: {text[0][:200]}" if text and is_trouble(error) else type(origin).__name__

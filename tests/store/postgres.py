@@ -80,7 +80,7 @@ class Cluster:
 
     def drop(self, url: str) -> None:
         """Remove a data base and end whoever is on it."""
-        name = url.split("@/")[1].split("?")[0]
+        name = url.split("@/")[1].split("?", maxsplit=1)[0]
         with self.admin() as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

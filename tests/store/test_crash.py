@@ -76,17 +76,17 @@ def test_killed_anywhere(tmp_path: Path, clock: Clock, keys: StoreKeys, stop_at:
     second = run(path, 99)
     assert second[-1] == "done"
     store = Store.open(f"sqlite:///{path}", keys, clock)
-    rows = store.read_now(lambda tx: messages.rows(tx))
+    rows = store.read_now(messages.rows)
     answered = {line.split()[1] for line in first + second if line.startswith("accepted ")}
     assert answered <= {row.id for row in rows}, "whoever got an id is there"
     assert [row.state for row in rows].count("read") == 1
     assert {row.state for row in rows} <= {"read", "duplicate"}
-    assert [one.number for one in store.read_now(lambda tx: incidents.rows(tx))] == ["2026-0001"]
-    (delivery,) = store.read_now(lambda tx: deliveries.rows(tx))
+    assert [one.number for one in store.read_now(incidents.rows)] == ["2026-0001"]
+    (delivery,) = store.read_now(deliveries.rows)
     assert delivery.state == "delivered"
     sent = [line.split()[1] for line in first + second if line.startswith("sent ")]
     twice = first[-1] == "before settling"
     assert sent == [delivery.id] * (2 if twice else 1), "twice only between the peer's yes and our commit, with one id"
-    assert [one.event.event for one in store.read_now(lambda tx: journal.entries(tx))] == ["registered"]
+    assert [one.event.event for one in store.read_now(journal.entries)] == ["registered"]
     store.close()
     assert not os.path.exists(f"{path}-wal") or os.path.getsize(f"{path}-wal") == 0

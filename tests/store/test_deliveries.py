@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -263,6 +264,25 @@ def test_texts_are_sealed(tmp_path: Path, clock: Clock, keys: StoreKeys) -> None
 STEPS = st.lists(st.sampled_from(["lease", "yes", "later", "no", "ack", "stop", "retry", "stale", "bad", "good"]), max_size=14)
 
 
+def action(step: str, at: DeliveryRow, clock: Clock) -> Callable[[Tx], object]:
+    """One thing that may happen to a delivery."""
+    row, attempt, ref = at.id, at.attempts, f"{at.id}{at.attempts}"
+    bad, good = (Receipt(via="mail", ref=ref, state=state) for state in ("failed", "delivered"))
+    actions: dict[str, Callable[[Tx], object]] = {
+        "lease": lambda tx: deliveries.lease(tx, row, "n", clock() + LEASE, clock()),
+        "yes": lambda tx: deliveries.settle(tx, row, attempt, "delivered", refs=(ref,)),
+        "later": lambda tx: deliveries.settle(tx, row, attempt, "waiting", next_try_at=clock()),
+        "no": lambda tx: deliveries.settle(tx, row, attempt, "refused"),
+        "ack": lambda tx: deliveries.acknowledge(tx, at.incident or "", "duty", "王某", clock()),
+        "stop": lambda tx: deliveries.stop(tx, delivery=row, why="stop"),
+        "retry": lambda tx: deliveries.retry(tx, row, clock()),
+        "stale": lambda tx: deliveries.release_stale(tx, "n", clock()),
+        "bad": lambda tx: receipts.take(tx, bad, clock()),
+        "good": lambda tx: receipts.take(tx, good, clock()),
+    }
+    return actions[step]
+
+
 @given(steps=STEPS)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_sequence_leaves_the_table(store: Store, clock: Clock, steps: list[str]) -> None:
@@ -271,19 +291,7 @@ def test_no_sequence_leaves_the_table(store: Store, clock: Clock, steps: list[st
     state = "waiting"
     for step in steps:
         at = get(store, row)
-        actions = {
-            "lease": lambda tx: deliveries.lease(tx, row, "n", clock() + LEASE, clock()),
-            "yes": lambda tx: deliveries.settle(tx, row, at.attempts, "delivered", refs=(f"{row}{at.attempts}",)),
-            "later": lambda tx: deliveries.settle(tx, row, at.attempts, "waiting", next_try_at=clock()),
-            "no": lambda tx: deliveries.settle(tx, row, at.attempts, "refused"),
-            "ack": lambda tx: deliveries.acknowledge(tx, at.incident or "", "duty", "王某", clock()),
-            "stop": lambda tx: deliveries.stop(tx, delivery=row, why="stop"),
-            "retry": lambda tx: deliveries.retry(tx, row, clock()),
-            "stale": lambda tx: deliveries.release_stale(tx, "n", clock()),
-            "bad": lambda tx: receipts.take(tx, Receipt(via="mail", ref=f"{row}{at.attempts}", state="failed"), clock()),
-            "good": lambda tx: receipts.take(tx, Receipt(via="mail", ref=f"{row}1", state="delivered"), clock()),
-        }
-        store.write_now(actions[step])
+        store.write_now(action(step, at, clock))
         new = get(store, row).state
         assert new == state or new in DELIVERIES[state].values(), (step, state, new)
         state = new

@@ -37,23 +37,26 @@ async def test_own_exception_rolls_back_one_savepoint(store: Store, clock: Clock
         raise KeyError("wrong")
 
     hold = threading.Event()
-    first = store.write(lambda tx: hold.wait(5) and messages.accept(tx, sms("前一条"), clock()))
-    waiting = [asyncio.ensure_future(first)]
-    await asyncio.sleep(0)
-    waiting += [asyncio.ensure_future(store.write(bad))]
-    waiting += [asyncio.ensure_future(store.write(lambda tx: messages.accept(tx, sms("后一条"), clock())))]
-    await asyncio.sleep(0)
     before = store.commits
+    blocked = asyncio.ensure_future(store.write(lambda tx: hold.wait(5)))
+    await asyncio.sleep(0.05)  # the blocker has the writer, and has had it too long to take others along
+    waiting = [
+        asyncio.ensure_future(store.write(lambda tx: messages.accept(tx, sms("前一条"), clock()))),
+        asyncio.ensure_future(store.write(bad)),
+        asyncio.ensure_future(store.write(lambda tx: messages.accept(tx, sms("后一条"), clock()))),
+    ]
+    await asyncio.sleep(0)
     hold.set()
+    await blocked
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert isinstance(results[1], KeyError)
-    assert store.commits - before == 1, "all three ran in one transaction"
+    assert store.commits - before == 2, "all three ran in one transaction"
     bodies = {
         store.read_now(lambda tx, row=row: messages.raw(tx, row.id)).body.decode()
-        for row in store.read_now(lambda tx: messages.rows(tx))
+        for row in store.read_now(messages.rows)
     }
     assert bodies == {"前一条", "后一条"}
-    assert store.read_now(lambda tx: journal.entries(tx)) == []
+    assert store.read_now(journal.entries) == []
 
 
 async def test_statement_error_of_one_function_is_its_own(store: Store, clock: Clock) -> None:
@@ -118,7 +121,7 @@ async def test_cancelled_caller_harms_nobody(store: Store, clock: Clock) -> None
 
 async def test_events_are_announced_after_commit(store: Store) -> None:
     seen: list[int] = []
-    store.listeners.append(lambda: seen.append(len(store.read_now(lambda tx: journal.entries(tx)))))
+    store.listeners.append(lambda: seen.append(len(store.read_now(journal.entries))))
     await store.write(lambda tx: None)
     assert seen == []
     await store.write(lambda tx: journal.emit(tx, Event(at=START, event="started", data={"version": "1"})))

@@ -34,7 +34,7 @@ def make(tx: Tx, text: str = "江州市东山镇发生一起车祸", **more: obj
 def test_what_was_entered_comes_back(store: Store) -> None:
     made = store.write_now(make)
     assert store.read_now(lambda tx: incidents.get(tx, made.id)) == made
-    assert store.read_now(lambda tx: incidents.rows(tx)) == [made]
+    assert store.read_now(incidents.rows) == [made]
 
 
 @pytest.mark.parametrize("written", ["〔2026〕0002", "[2026]0002", "2026-0002", "2026-2", "0002", "2", " 002 "])

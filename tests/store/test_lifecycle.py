@@ -50,7 +50,7 @@ def test_any_walk_stays_inside(table: Table, data: st.DataObject) -> None:
 
 
 def test_what_is_not_allowed_is_named() -> None:
-    with pytest.raises(NotAllowed, match="acknowledged.*waiting"):
+    with pytest.raises(NotAllowed, match=r"acknowledged.*waiting"):
         lifecycle.check(lifecycle.DELIVERIES, "acknowledged", "waiting")
     with pytest.raises(NotAllowed, match="gone"):
         lifecycle.check(lifecycle.DELIVERIES, "gone", "waiting")

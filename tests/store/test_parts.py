@@ -48,7 +48,7 @@ def test_doubled_parts_count_once(store: Store, clock: Clock) -> None:
     assert bodies(store, made.id) == ["<7:1>", "<7:2>", "<7:3>"]
     late_copy = take(store, clock, 2)
     assert late_copy.duplicate_of is not None and late_copy.message == made.id
-    assert len(store.read_now(lambda tx: messages.rows(tx))) == 1
+    assert len(store.read_now(messages.rows)) == 1
 
 
 def test_whole_message_again_under_another_reference_number(store: Store, clock: Clock) -> None:
