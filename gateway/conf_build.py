@@ -150,17 +150,15 @@ def _person(
 ) -> Iterator[Person]:
     for number, entry in enumerate(entries):
         phone = _number(reader, source, (*path, number, "phone"), entry.phone, file)
-        yield Person(name=entry.name, phone=phone, mail=entry.mail, role=entry.role)
+        senders = _senders([entry.mail], [entry.phone], [phone], file)
+        yield Person(name=entry.name, phone=phone, mail=entry.mail, role=entry.role, senders=senders)
 
 
 def _unit(reader: Reader, source: Source, number: int, entry: UnitEntry, file: DirectoryFile) -> Unit:
     informants = tuple(_person(reader, source, ("unit", number, "informants"), entry.informants, file))
     phone = _number(reader, source, ("unit", number, "phone"), entry.phone, file)
     fax = _number(reader, source, ("unit", number, "fax"), entry.fax, file)
-    written = [entry.phone, entry.fax, *(person.phone for person in entry.informants)]
-    numbers = [phone, fax, *(person.phone for person in informants)]
-    mails = [entry.mail, *(person.mail for person in informants)]
-    senders = [*mails, *written, *(form for one in numbers for form in _forms(one, file))]
+    own = _senders([entry.mail], [entry.phone, entry.fax], [phone, fax], file)
     return Unit(
         name=entry.name,
         county=entry.county,
@@ -169,8 +167,14 @@ def _unit(reader: Reader, source: Source, number: int, entry: UnitEntry, file: D
         phone=phone,
         mail=entry.mail,
         fax=fax,
-        senders=tuple(dict.fromkeys(sender for sender in senders if sender)),
+        senders=tuple(dict.fromkeys((*own, *(sender for person in informants for sender in person.senders)))),
     )
+
+
+def _senders(mails: Sequence[str], written: Sequence[str], numbers: Sequence[str], file: DirectoryFile) -> tuple[str, ...]:
+    """Every form by which a sender may be recognised, each once."""
+    forms = (form for number in numbers for form in _forms(number, file))
+    return tuple(dict.fromkeys(sender for sender in (*mails, *written, *forms) if sender))
 
 
 def _number(reader: Reader, source: Source, path: tuple[str | int, ...], raw: str, file: DirectoryFile) -> str:

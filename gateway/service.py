@@ -104,7 +104,7 @@ class Service:
         self.sealer = Sealer(self.store, config.audit_log, now=utc_now)
         self.pools = {
             "parse": WorkerPool(
-                "parse", config.limits.parse_workers, config.limits.worker_memory_mb, config.limits.parse_seconds
+                "parse", config.limits.parse_workers, config.limits.parse_memory_mb, config.limits.parse_seconds
             ),
             "ocr": WorkerPool("ocr", 1, config.limits.ocr_memory_mb, config.limits.ocr_seconds),
         }
@@ -137,14 +137,14 @@ class Service:
             self.store,
             self.transports,
             backoff=Backoff(
-                first=config.dispatch.retry_min_seconds,
-                factor=config.dispatch.retry_factor,
-                longest=config.dispatch.retry_max_seconds,
+                first=config.dispatch.retry_min,
+                factor=config.dispatch.factor,
+                longest=config.dispatch.retry_max,
             ),
             rules=Rules(
                 fallback_after=config.dispatch.fallback_after,
                 give_up_after=config.dispatch.give_up_after,
-                send_timeout=config.dispatch.send_seconds,
+                send_timeout=config.dispatch.send_timeout,
                 concurrency=config.dispatch.concurrency,
             ),
             owner=socket.gethostname(),

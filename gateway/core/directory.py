@@ -20,12 +20,14 @@ UnitRole = Literal["unit", "superior", "leader", "media", "public"]
 
 
 class Person(Struct, frozen=True, kw_only=True):
-    """A named person: a duty officer of an office, or an informant (信息员) of a unit. ``phone`` is E.164."""
+    """A named person: a duty officer of an office, or an informant (信息员) of a unit. ``phone`` is E.164; ``senders``
+    are the forms in which the number and the mail address may come in."""
 
     name: str
     phone: str = ""
     mail: str = ""
     role: str = ""
+    senders: tuple[str, ...] = ()
 
 
 class Office(Struct, frozen=True, kw_only=True):
@@ -112,7 +114,7 @@ class Directory(Struct, frozen=True, kw_only=True):
         unit, key = self.unit(sender), sender_key(sender)
         if unit is None:
             return None
-        return next((p for p in unit.informants if key in (sender_key(p.phone), sender_key(p.mail))), None)
+        return next((p for p in unit.informants if key in map(sender_key, p.senders)), None)
 
     def departments(self) -> tuple[Office, ...]:
         """The departments that co-operate (police, safety, transport …)."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Gazetteer", "Words", "find_marking", "read"]
 
+_HARM = ("deaths", "injured", "casualties", "missing", "trapped", "poisoned", "ill", "houses", "forest_mu", "crop_mu")
+"""Figures that no greeting, notice or advertisement states."""
+
 
 def read(
     message: Message,
@@ -56,7 +59,7 @@ def read(
     home = home_county(gazetteer, people.unit, sender_unit.county if sender_unit else None)
     local = home is not None or bool(gazetteer.counties_in(normal.text[:2000])) or bool(gazetteer.towns_in(normal.text[:2000]))
     sort = sort_of(
-        normal.text, subject, message, words, local=local, figures=any(f.value for f in stated.values() if f is not None)
+        normal.text, subject, message, words, local=local, figures=any(stated[name].value for name in _HARM if name in stated)
     )
     fields: dict[str, Any] = {**stated, **sort._asdict()}
     if sort.noise:

@@ -49,6 +49,7 @@ _INCREMENT = lazy(r"又|新增|再|另有|另|增加(?![到至])|新发现|还�
 _OLD_AFTER = lazy(r"(?:的)?(?:升|增|上升|更正|改|调整|降|减|变|核)")
 _OLD_BEFORE = lazy(r"(?:原报|前报|此前|原先|误报|初报|上次报|原来|之前报)[^，。]{0,8}$")
 _QUESTION = lazy(r"有没有|是否|是不是|多少|几个人[?吗]")
+_AND = lazy(r"[^，。;!?()\n]{0,16}(?:、|及|和|与|以及)(?:另)?")
 _CAUSATIVE = lazy(r"(?:致人|致其|涉嫌.{0,4}致?)$")
 
 
@@ -74,6 +75,7 @@ def mentions(text: str, people: list[Quantity], denied: list[tuple[int, int]], s
     found: list[Mention] = []
     index = 0
     last_sentence = -1
+    people = _coordinated(text, people)
     for segment in _SEGMENT.finditer(text):
         start, end = segment.span()
         inside: list[Quantity] = []
@@ -90,6 +92,34 @@ def mentions(text: str, people: list[Quantity], denied: list[tuple[int, int]], s
         found.extend(m._replace(part=part) for m in bound)
         last_sentence = sentence
     return found
+
+
+def _coordinated(text: str, people: list[Quantity]) -> list[Quantity]:
+    """2名群众、1名民警受伤: counts joined by 、及和 before one predicate are one count, put at the place of the last."""
+    made: list[Quantity] = []
+    for quantity in people:
+        previous = made[-1] if made else None
+        if previous is not None and _joined(text, previous, quantity):
+            low = (previous.number.value or 0) + (quantity.number.value or 0)
+            loose = next((n.qualifier for n in (quantity.number, previous.number) if n.qualifier != "exact"), "exact")
+            number = quantity.number._replace(value=low, high=None, qualifier="at_least" if loose == "range" else loose)
+            made[-1] = quantity._replace(number=number)
+        else:
+            made.append(quantity)
+    return made
+
+
+def _joined(text: str, first: Quantity, second: Quantity) -> bool:
+    between = text[first.end : second.start]
+    if len(between) > 20 or first.number.value is None or second.number.value is None or not _AND.fullmatch(between):
+        return False
+    if _PREDICATE.search(between) or {first.unit, second.unit} - {"名", "人", "个", "位"}:
+        return False
+    left = max(text.rfind(c, 0, first.start) for c in "，。;!?、()\n")
+    if _PREDICATE.search(text, left + 1, first.start):
+        return False
+    follows = _PREDICATE.search(text, second.end, min(len(text), second.end + 24))
+    return follows is not None and not re.search("[，。;、()\\d]", text[second.end : follows.start()])
 
 
 def _within(place: int, spans: list[tuple[int, int]]) -> bool:

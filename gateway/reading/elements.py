@@ -68,8 +68,8 @@ def _cause(normal: Normal, text: str, spans: dict[str, tuple[Span, ...]]) -> str
             if not _NO_CAUSE.match(match["c"]) and "正在" not in match["c"] and "还没" not in match["c"]:
                 spans["cause"] = (normal.span(*match.span("c")),)
                 return match["c"]
-    match = _WEATHER.search(text)
-    if match is None:
+    weather = _WEATHER.search(text)
+    if weather is None:
         return None
-    spans["cause"] = (normal.span(*match.span("c")),)
-    return match["c"]
+    spans["cause"] = (normal.span(*weather.span("c")),)
+    return weather["c"]

@@ -21,6 +21,10 @@ _WITHDRAW = lazy(r"撤销(?:前|该|上述|此前|本)|撤回|作废|(?:前报|�
 _DRILL_MARK = lazy(r"[【\[(<《][^】\])>》\n]{0,8}(?:演练|演习|测试|推演|模拟)[^】\])>》\n]{0,8}[】\])>》]|^(?:紧急信息)?(?:演练|演习|推演|测试):|(?:^|[。\n])(?:以上|本信息|此为|这是|仅为|仅供)[^。\n]{0,8}(?:演练|演习|测试)")
 _CITED = lazy(r"(事件类|案件类|事故类|灾情疫情类|灾情类|疫情类)第?([一二三四五六七八九十\d]{1,3})[项条款]")
 _NUMBER = lazy(r"[〔\[(【]?(?P<y>20\d\d)[〕\])】][第]?(?P<n>\d{1,5})号?|(?P<y2>20\d\d)-(?P<n2>0\d{3}|\d{4,5})(?![\d-])|(?:编号|事件|信息|前报)[为:第]{0,2}[〔\[(]?(?P<n3>\d{3,5})[〕\])]?号?|[〔](?P<n4>\d{3,5})[〕]")
+_ANNOUNCES = lazy(
+    r"关于(?:召开|举办|举行|做好|开展|印发|组织|加强|进一步|报送|转发|调整|征集|填报|参加)[^。\n]{0,40}(?:通知|意见|方案|函|公告|启事)|会议通知"
+)
+_HAPPENED = lazy(r"(?:今|昨|前天|\d日|\d时|\d分|凌晨|上午|下午|晚)[^。\n]{0,30}(?:发生|突发|出现|起火|爆炸|相撞|死亡|受伤)")
 _NEWS_HEAD = 60
 
 
@@ -81,12 +85,14 @@ def _noise(text: str, subject: str, message: Message, words: Words, *, local: bo
         return None if message.attachments or message.unread else "empty"
     incident = any(word in whole for word in words.incident)
     head = subject + text[:200]
-    if message.automatic or any(word in head.lower() for word in words.auto_reply):
-        if not (local and incident and figures):
-            return "auto_reply"
+    automatic = message.automatic or any(word in head.lower() for word in words.auto_reply)
+    if automatic and not (local and incident and figures):
+        return "auto_reply"
     advertised = sum(word in whole for word in words.spam)
     if advertised >= 2 and not local:
         return "spam"
+    if _ANNOUNCES.search(head[:200]) and not figures and not _HAPPENED.search(whole[:1000]):
+        return "notice"
     if incident or figures:
         if any(word in whole for word in words.rumour) and not figures:
             return "news"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 
@@ -35,9 +35,9 @@ class Pattern:
         """As ``re.Pattern.finditer``."""
         return self.compiled.finditer(text, start, len(text) if end is None else end)
 
-    def sub(self, replacement: object, text: str) -> str:
+    def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
         """As ``re.Pattern.sub``."""
-        return self.compiled.sub(replacement, text)  # type: ignore[arg-type]
+        return self.compiled.sub(replacement, text)
 
 
 lazy = Pattern

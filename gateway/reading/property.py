@@ -28,9 +28,9 @@ def property_figures(normal: Normal, counted: list[Quantity]) -> dict[str, Figur
     loss = _loss(normal, [q for q in counted if q.what == "yuan"])
     if loss is not None:
         made["loss_yuan"] = loss
-    for quantity in counted:
-        if quantity.what == "houses" and "houses" not in made and _houses_fell(normal.text, quantity):
-            made["houses"] = _figure(normal, [quantity])
+    fell = [q for q in counted if q.what == "houses" and _houses_fell(normal.text, q)]
+    if fell:
+        made["houses"] = _figure(normal, [max(fell, key=lambda q: q.number.value or 0)])
     made.update(_areas(normal, [q for q in counted if q.what == "mu"]))
     return made
 
@@ -68,12 +68,10 @@ def _loss(normal: Normal, sums: list[Quantity]) -> Figure | None:
 
 def _houses_fell(text: str, quantity: Quantity) -> bool:
     left, right = _clause(text, quantity.start)
-    around = text[left:right]
-    fell, after = _FELL.search(around), text[quantity.end : quantity.end + 8]
-    if not fell:
-        return False
-    hit = text[max(left, quantity.start - 8) : quantity.start] + after
-    return bool(_FELL.search(hit)) and (quantity.unit in ("间", "户", "栋", "幢") or bool(_ROOFS.search(hit)))
+    after = re.split("[、()]", text[quantity.end : min(right, quantity.end + 8)])[0]
+    hit = text[max(left, quantity.start - 12) : quantity.start] + after
+    roofed = _ROOFS.search(text[max(left, quantity.start - 3) : quantity.start] + after) is not None
+    return bool(_FELL.search(hit)) and (quantity.unit in ("间", "户", "栋", "幢") or roofed)
 
 
 def _areas(normal: Normal, areas: list[Quantity]) -> dict[str, Figure]:

@@ -24,7 +24,7 @@ _DATE = (
 _PERIOD = r"凌晨|清晨|早晨|早上|早|晨|上午|中午|正午|午后|下午|傍晚|晚上|晚间|晚|夜里|夜间|深夜|午夜|半夜|夜"
 _MINUTE = rf"\d{{1,2}}(?!\d)分?|[二三四五]?十[{_HAN[2:11]}]?分?|[零〇][{_HAN[2:11]}]分?|[{_HAN[2:11]}]分|[一三]刻|半|整"
 _CLOCK = (
-    rf"(?P<h>{_N})(?:时|点钟?)(?!\d*[年月日天]|间|段|期|[意建要问措原])(?:过|差不多)?(?P<mi>{_MINUTE})?(?![{_HAN[:11]}])"
+    rf"(?P<h>{_N})(?:时|点钟?)(?!\d*[年月日天]|间|段|期|[意建要问措原])(?:过|差不多)?(?P<mi>{_MINUTE})?(?!(?<=点)[{_HAN[:11]}](?:公|平|级|吨|万|亿|米|度|倍|个百))"
     r"|(?P<h2>\d{1,2}):(?P<mi2>\d{2})(?::\d{2})?(?![\d:])"
 )
 _AGO = rf"(?P<ago>(?:{_N}|半)个?(?:多)?)(?P<agounit>小时|分钟|钟头|天)(?:前|之前|以前)"
@@ -262,11 +262,14 @@ def _moment(day: date, period: str, clock: _Clock | None, rel: str) -> datetime 
         return base
     hour = clock.hour
     night = period in ("晚", "晚上", "晚间", "夜", "夜里", "夜间", "深夜", "半夜", "午夜")
-    if (period in ("下午", "傍晚", "午后") and 1 <= hour < 12) or (period in ("中午", "正午") and 1 <= hour <= 3) or (night and 6 <= hour < 12):
+    afternoon = period in ("下午", "傍晚", "午后") and 1 <= hour < 12
+    noon = period in ("中午", "正午") and 1 <= hour <= 3
+    if afternoon or noon or (night and 6 <= hour < 12):
         hour += 12
     elif night and (hour == 12 or hour < 6):
         # 昨夜十二点半, 昨晚1点 belong to the morning after; 今天半夜两点 is this morning.
-        after = rel in ("昨", "昨天", "昨日", "前", "前天", "前日", "当", "当天", "当日") or (period in ("晚", "晚上", "晚间") and hour == 12)
+        named_day = rel in ("昨", "昨天", "昨日", "前", "前天", "前日", "当", "当天", "当日")
+        after = named_day or (hour == 12 and period in ("晚", "晚上", "晚间"))
         return base + timedelta(days=1 if after else 0, hours=hour % 12, minutes=clock.minute)
     elif period == "凌晨" and hour == 12:
         hour = 0

@@ -137,7 +137,7 @@ def dropped_lines(grey: Any, lines: list[Line]) -> bool:
 
     ink = grey < _INK
     for line in lines:
-        pad = int(_MARGIN + 0.15 * line.height)
+        pad = int(_MARGIN + min(_MARGIN, 0.15 * line.height))
         ink[max(0, int(line.top) - pad) : int(line.bottom) + pad, max(0, int(line.left) - pad) : int(line.right) + pad] = False
     size = int(numpy.median([line.height for line in lines])) if lines else 40
     size = min(max(size, 16), 120)

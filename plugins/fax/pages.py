@@ -49,8 +49,11 @@ def images(data: bytes) -> Iterator[Image | None]:
 def _count_image(data: bytes) -> int:
     from PIL import Image  # noqa: PLC0415 (optional, and heavy: only where a page is opened)
 
-    with Image.open(io.BytesIO(data)) as opened:
-        return int(getattr(opened, "n_frames", 1))
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            return int(getattr(opened, "n_frames", 1))
+    except Image.DecompressionBombError:
+        return 1
 
 
 def _count_pdf(data: bytes) -> int:

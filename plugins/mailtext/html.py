@@ -11,11 +11,13 @@ import re
 
 from msgspec import Struct
 
-QUOTE_MARK = "\x1e"
+QUOTE_MARK = "\ufdd0"
 
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})")
 _REST = re.compile(r"""(?>[^>"']+|"[^"]*"|'[^']*')*+>""")
 _TAG_CHARS = 2048
+_QUOTED_CHARS = 600
+"""Within these a ``>`` in quotes does not end a tag; a longer tag ends at its first ``>``, which keeps bad input linear."""
 _ATTRIBUTE = re.compile(r"""([a-zA-Z_:-]{1,40})(?:\s{0,20}=\s{0,20}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
 _HIDING = re.compile(r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden|mso-hide\s{0,9}:\s{0,9}all|font-size\s{0,9}:\s{0,9}0(?:px|pt)?\s{0,9}(?:;|$)", re.I)
 _QUOTE = re.compile(r"gmail_quote|isReplyContent|divRplyFwdMsg|appendonsend|includetail|yahoo_quoted|moz-cite-prefix|mail_quote|ntes_reply", re.I)
@@ -90,7 +92,7 @@ def _tokens(source: str) -> list[_Token]:
             tokens.append(_Token(text="<"))
             at = left + 1
             continue
-        rest = _REST.match(source, found.end(), found.end() + _TAG_CHARS)
+        rest = _REST.match(source, found.end(), found.end() + _QUOTED_CHARS)
         end = rest.end() if rest else source.find(">", found.end(), found.end() + 64 * _TAG_CHARS) + 1
         if end == 0:
             end = found.end()

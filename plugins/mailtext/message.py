@@ -162,7 +162,9 @@ def _attachment(part: tree.Part, name: str, found: Found, budget: tree.Budget, r
     octets = tree.transfer_decoded(part, budget)
     found.attachments.append(Attachment(name=name, content_type=part.kind, data=octets))
     logo = related and part.kind.startswith("image/") and part.disposition != "attachment" and len(octets) <= _LOGO_BYTES
-    if not logo and part.kind not in _SIGNATURES and (octets or name):
+    # A container that was not opened has been said already, as the limit it reached.
+    container = part.kind.startswith(("multipart/", "message/"))
+    if not logo and not container and part.kind not in _SIGNATURES and (octets or name):
         found.unread += 1
 
 
@@ -190,7 +192,7 @@ def _unread(found: Found, budget: tree.Budget) -> str | None:
 def _binary(text: str) -> bool:
     """Whether this is no text at all: control characters or holes where letters should be."""
     sample = text[:4000]
-    odd = sum(1 for c in sample if (c < " " and c not in "\t\n\r\x0b\x0c\x1b\x1e") or c in "�\x7f")
+    odd = sum(1 for c in sample if (c < " " and c not in "\t\n\r\x0b\x0c\x1b") or c in "�\x7f")
     return odd > max(8, _CONTROL_SHARE * len(sample))
 
 

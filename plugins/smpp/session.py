@@ -148,7 +148,9 @@ class Session:
             failures = 1 if loop.time() - began > self.settings.reconnect_max else failures + 1
             self.state = "connecting"
             seconds = backoff(failures, self.settings.reconnect_min, self.settings.reconnect_max, self._random)
-            log.warning("SMPP %s: %s; again in %.1f s", self.settings.system_id, self.detail, seconds)
+            # The first failure is news; the same again and again is not.
+            level = logging.WARNING if failures == 1 else logging.DEBUG
+            log.log(level, "SMPP %s: %s; again in %.1f s", self.settings.system_id, self.detail, seconds)
             await asyncio.sleep(seconds)
 
     async def _connected(self) -> None:

@@ -54,7 +54,7 @@ def test_charsets_labelled_unlabelled_and_mislabelled(codec: str, label: str | N
 
 
 def test_characters_beyond_gb2312_under_its_label() -> None:
-    text = "柳河县鎏镇闫庄村发生山体滑坡，两人被困。"
+    text = "柳河县堃镇喆庄村发生山体滑坡，两人被困。"
     message = read_mail(plain(text.encode("gb18030"), "text/plain; charset=gb2312"))
     assert message.text == text
     assert "charset_repaired" in message.flags
