@@ -69,7 +69,7 @@ class Host:
             if host._fit(manager, plugin):
                 manager.register(plugin.module, plugin.name)
         for plugin in found:
-            if manager.has_plugin(plugin.name):
+            if manager.get_plugin(plugin.name) is plugin.module:
                 host._collect(manager, plugin)
         host.faults.sort()
         return host
@@ -95,7 +95,7 @@ class Host:
             seen.add(point.name)
             try:
                 yield Found(point.name, source, point.load())
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._failed(point.value.replace(".", "/") + ".py", point.name, error)
 
     def _files(self, conf_dir: Path) -> Iterator[Found]:
@@ -112,10 +112,10 @@ class Host:
             elif path != folder:
                 try:
                     yield Found(path.stem, where, load_file(path))
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     self._failed(where, path.stem, error)
 
-    def _failed(self, file: str, name: str, error: Exception) -> None:
+    def _failed(self, file: str, name: str, error: BaseException) -> None:
         text = _("does not load: {error}").format(error=f"{type(error).__name__}: {error}")
         self._fault(file, _line_of(error, Path(file).name), name, text)
 
@@ -231,7 +231,7 @@ def _class_line(cls: type[Any], otherwise: int) -> int:
         return otherwise
 
 
-def _line_of(error: Exception, file: str) -> int:
+def _line_of(error: BaseException, file: str) -> int:
     """The line of ``file`` at which ``error`` arose."""
     if isinstance(error, SyntaxError) and error.lineno:
         return error.lineno

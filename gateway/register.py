@@ -261,7 +261,9 @@ class _Work:
         incident = Incident(
             id=self.tx.new_id(),
             number=incidents.next_number(self.tx, local.year),
-            title=render.title(report, self.prepared.message.subject) if report.text.strip() else (needs_person or "—"),
+            title=render.title(report, self.prepared.message.subject if row.channel == "email" else "")
+            if report.text.strip()
+            else (needs_person or "—"),
             state=state,  # type: ignore[arg-type]
             items=items,
             kinds=found.kinds,

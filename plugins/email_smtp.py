@@ -8,13 +8,13 @@ from __future__ import annotations
 import ssl
 from typing import ClassVar, Literal
 
-from gateway_plugins.mailtext import read_mail
-from gateway_plugins.smtpin.listener import Door, Listeners, Owner, quiet_library
-from gateway_plugins.smtpin.session import Guests, LmtpSession, SmtpSession
 from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.api import Channel, Field, Intake, Message, RawMessage, Services, Settings, hookimpl
+from gateway_plugins.mailtext import read_mail
+from gateway_plugins.smtpin.listener import Door, Listeners, Owner, quiet_library
+from gateway_plugins.smtpin.session import Guests, LmtpSession, SmtpSession
 
 
 class EmailSettings(Settings):
@@ -64,7 +64,11 @@ class EmailSmtp:
         quiet_library()
         guests = Guests(s.max_connections, s.max_connections_each)
         self._door = Door(
-            hostname=s.hostname, max_bytes=self.services.max_bytes, max_recipients=s.max_recipients, guests=guests, now=self.services.now
+            hostname=s.hostname,
+            max_bytes=self.services.max_bytes,
+            max_recipients=s.max_recipients,
+            guests=guests,
+            now=self.services.now,
         )
         for addresses, owner in self._others.values():
             self._door.register(addresses, owner)

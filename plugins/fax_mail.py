@@ -71,7 +71,11 @@ class FaxMail:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        if self._registered and self.services is not None and (listener := self.services.channel(self.settings.listener)) is not None:
+        if (
+            self._registered
+            and self.services is not None
+            and (listener := self.services.channel(self.settings.listener)) is not None
+        ):
             listener.forget(self.name)
         self._registered = False
 
@@ -86,7 +90,9 @@ class FaxMail:
 
     def health(self) -> State:
         if self._registered:
-            return State("up", f"by {self.settings.listener}" + ("" if ocr.available() else "; no OCR: a person must read each fax"))
+            return State(
+                "up", f"by {self.settings.listener}" + ("" if ocr.available() else "; no OCR: a person must read each fax")
+            )
         return State("connecting" if self._retry is not None else "down", f"waiting for channel {self.settings.listener}")
 
     def read(self, raw: RawMessage) -> Message:
@@ -99,7 +105,11 @@ class FaxMail:
             return replace(mail, sender=told.sender, pages=told.pages, flags=flags, unread=mail.unread or "fax without pages")
         total = max(found.total, told.pages)
         unread = found.unread + total - found.total
-        why = [mail_why for mail_why in (mail.unread or "").split("; ") if mail_why and not mail_why.startswith("attachment not read")]
+        why = [
+            mail_why
+            for mail_why in (mail.unread or "").split("; ")
+            if mail_why and not mail_why.startswith("attachment not read")
+        ]
         if unread:
             why.append(f"fax not read: {total} pages" if unread == total else f"fax not read: {unread} of {total} pages")
         return replace(

@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from gateway_plugins.phone import formats, spool
-from gateway_plugins.phone.door import Door, Server
 from msgspec import Struct
 
 from gateway.api import (
@@ -28,6 +26,8 @@ from gateway.api import (
     TooLarge,
     hookimpl,
 )
+from gateway_plugins.phone import formats, spool
+from gateway_plugins.phone.door import Door, Server
 
 log = logging.getLogger(__name__)
 

@@ -46,6 +46,7 @@ class RouteSettings(BaseSettings):
         default={}, description="superior departments by kind; a copy does not discharge the unit's own duty"
     )
     cooperate: Mapping[IncidentKind, Offices] = Field(default={}, description="co-operating departments by kind")
+    names: Mapping[IncidentKind, str] = Field(default={}, description="kinds as they are told to people; else their ids")
 
 
 class RouteOffices:
@@ -69,7 +70,7 @@ class RouteOffices:
         rules = self.settings
         groups = [group for group in rules.leading_group if set(group.kinds) & set(incident.kinds)]
         for group in groups:
-            yield Destination(office=group.office, because=f"领导小组直收：{_shared(group.kinds, incident.kinds)}")
+            yield Destination(office=group.office, because=f"领导小组直收：{self._shared(group, incident)}")
         if not self._replaced(incident, groups):
             side = "工作时间" if moment.working else f"非工作时间（{moment.why}）"
             for office in rules.working if moment.working else rules.out_of_hours:
@@ -82,20 +83,22 @@ class RouteOffices:
             yield Destination(office=office, because="第一时间报告", duty="inform")
         for kind in incident.kinds:
             for office in rules.superior.get(kind, ()):
-                yield Destination(office=office, because=f"上级职能部门：{kind}（不代替单位双重上报）", duty="inform")
+                yield Destination(office=office, because=f"上级职能部门：{self._told(kind)}（不代替单位双重上报）", duty="inform")
         for kind in incident.kinds:
             for office in rules.cooperate.get(kind, ()):
-                yield Destination(office=office, because=f"协同部门：{kind}", duty="cooperate")
+                yield Destination(office=office, because=f"协同部门：{self._told(kind)}", duty="cooperate")
+
+    def _told(self, kind: str) -> str:
+        return self.settings.names.get(kind, kind)
+
+    def _shared(self, group: LeadingGroup, incident: Incident) -> str:
+        return "、".join(self._told(kind) for kind in group.kinds if kind in incident.kinds)
 
     @staticmethod
     def _replaced(incident: Incident, groups: list[LeadingGroup]) -> bool:
         """True if groups that take over cover every kind of the incident; a kind nobody took keeps the hour's offices."""
         taken = {kind for group in groups if group.mode == "instead" for kind in group.kinds}
         return bool(incident.kinds) and set(incident.kinds) <= taken
-
-
-def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> str:
-    return "、".join(kind for kind in one if kind in other)
 
 
 @hookimpl

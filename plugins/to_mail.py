@@ -29,7 +29,8 @@ class MailSettings(Settings):
     host: str = Field("127.0.0.1", description="the mail server that takes our mail")
     port: int = Field(25, ge=1, le=65535, description="its port")
     security: Literal["none", "opportunistic", "starttls", "tls"] = Field(
-        "opportunistic", description="STARTTLS if offered (opportunistic), always (starttls), TLS from the first octet (tls), or none"
+        "opportunistic",
+        description="STARTTLS if offered (opportunistic), always (starttls), TLS from the first octet (tls), or none",
     )
     verify: bool = Field(True, description="check the server's certificate where TLS is used")
     ca_file: str = Field("", description="PEM file of the authority that signed it, besides the system's")
@@ -94,7 +95,9 @@ class ToMail:
             password=password,
         )
         async with smtp:
-            _, text = await smtp.send_message(mail_of(delivery, s.from_address), sender=s.from_address, recipients=[delivery.address])
+            _, text = await smtp.send_message(
+                mail_of(delivery, s.from_address), sender=s.from_address, recipients=[delivery.address]
+            )
         found = _QUEUED.search(text)
         return Delivered((found[1] if found else text.strip()[:REF_CHARS],))
 

@@ -176,6 +176,19 @@ def test_a_strangers_file_is_not_run(put: Any) -> None:
     assert unsafe(path, Path("/")) == expected
 
 
+def test_a_bundled_plugins_name_cannot_be_taken(tmp_path: Path, put: Any) -> None:
+    put("to_mail", "@hookimpl\ndef transports():\n    return [Sender]\n", GOOD)
+    host, faults = load(tmp_path)
+    assert faults == ["plugins.d/to_mail.py:1: to_mail: two plugins have this name"]
+    assert "to_nowhere" not in host.kinds["transports"]
+
+
+def test_a_plugin_that_leaves_is_named(tmp_path: Path, put: Any) -> None:
+    put("leaves", "raise SystemExit(3)\n")
+    _host, faults = load(tmp_path)
+    assert faults == ["plugins.d/leaves.py:1: leaves: does not load: SystemExit: 3"]
+
+
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_has_a_protocol_that_an_empty_class_does_not_fulfil(hook: str) -> None:
     faults = dict(class_faults(type("Empty", (), {}), protocol_of(hook)))

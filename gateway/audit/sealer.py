@@ -10,7 +10,7 @@ import gzip
 import logging
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.audit import chain
@@ -32,11 +32,11 @@ class AuditMismatch(Exception):
 class Sealer:
     """Seals the events of ``store`` into the file ``path``. Used by one thread at a time.
 
-    ``now`` is told to the log alone: lines carry the instants of their events. ``algorithm`` is for new lines.
+    ``now`` is asked for ``lag`` alone: lines carry the instants of their events. ``algorithm`` is for new lines.
     """
 
     def __init__(
-        self, store: Store, path: Path, now: Callable[[], datetime] | None = None, *, algorithm: Algorithm = "sha256"
+        self, store: Store, path: Path, now: Callable[[], datetime], *, algorithm: Algorithm = "sha256"
     ) -> None:
         self._store = store
         self._path = path
@@ -64,6 +64,11 @@ class Sealer:
         if behind:
             self._append(behind)
         return len(behind)
+
+    def lag(self) -> timedelta:
+        """How long the oldest event without a seal has waited; zero when all are sealed."""
+        waiting = self._store.read_now(lambda tx: journal.unsealed(tx, 1))
+        return self._now() - waiting[0].event.at if waiting else timedelta(0)
 
     def close(self) -> None:
         """Let go of the file."""

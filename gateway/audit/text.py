@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, tzinfo
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from gateway.core.events import EVENTS
 from gateway.i18n import lang as chosen
 
 _IDS = ("message", "delivery")
+_NUMBER = re.compile(r"\A(\d{4})-(\d{4,6})\Z")
 
 
 class _Fields(dict[str, Any]):
@@ -45,8 +47,8 @@ def render(line: str | bytes, lang: Literal["zh", "en"] | None = None, zone: tzi
     if incident is not None:
         fields.setdefault("number", _number(str(incident)))
     parts = [at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if zone else at.strftime("%Y-%m-%d %H:%M:%S")]
-    if incident is not None:
-        parts.append(f"〔{_number(str(incident))}〕" if "〔" not in phrase else "")
+    if incident is not None and "{number}" not in phrase:
+        parts.append(_number(str(incident)))
     parts.append(phrase.format_map(fields))
     ids = [str(found[key]) for key in _IDS if found.get(key)]
     if ids:
@@ -54,9 +56,9 @@ def render(line: str | bytes, lang: Literal["zh", "en"] | None = None, zone: tzi
     return " ".join(part for part in parts if part)
 
 
-def _number(incident: str) -> str:
-    """2026-0123 as it is shown inside 〔〕; ids that are no numbers as they are."""
-    return incident
+def _number(text: str) -> str:
+    """An incident's number as it is shown, 〔2026〕0123; anything else as it is."""
+    return _NUMBER.sub(r"〔\1〕\2", text)
 
 
 def _shown(value: Any, joiner: str, zone: tzinfo | None) -> str:
@@ -70,4 +72,4 @@ def _shown(value: Any, joiner: str, zone: tzinfo | None) -> str:
         except ValueError:
             return value
         return (at.astimezone(zone) if zone else at).strftime("%Y-%m-%d %H:%M:%S")
-    return str(value)
+    return _number(str(value))

@@ -96,13 +96,13 @@ EVENTS: Mapping[str, Kind] = dict(
         _kind("needs_person", "needs a person: {why}", "需人工处理:{why}", what="names", pages="count"),
         _kind("released", "released by {by}", "{by} 放行", how="word"),
         # the register
-        _kind("registered", "incident {number} opened: {items}", "登记为〔{number}〕:{items}", items="names", kinds="names",
+        _kind("registered", "incident {number} opened: {items}", "登记为 {number}:{items}", items="names", kinds="names",
               review="names", missing="names", sensitive="flag", kind="word", title="withheld", state="word",
               occurred="withheld", matched="withheld", reporter="withheld"),
-        _kind("attached", "further report {kind} to incident {number}", "{kind}并入〔{number}〕", kind="word", items="names",
+        _kind("attached", "further report {kind} to incident {number}", "{kind}并入 {number}", kind="word", items="names",
               certain="flag", proposed="names", missing="names", revision="count", how="word"),
-        _kind("merged", "incident merged into {into}", "并入〔{into}〕", into="id", from_="id"),
-        _kind("split", "incident split off from {from}", "自〔{from}〕拆出", from_="id", into="id"),
+        _kind("merged", "incident merged into {into}", "并入 {into}", into="id", from_="id"),
+        _kind("split", "incident split off from {from}", "自 {from} 拆出", from_="id", into="id"),
         _kind("below_threshold", "below the threshold of the catalogue", "未达报送标准", missing="names", review="names",
               items="names", kind="word", title="withheld", kinds="names"),
         _kind("drill", "marked as a drill", "演练信息", items="names", kind="word", title="withheld", kinds="names"),
@@ -151,8 +151,6 @@ EVENTS: Mapping[str, Kind] = dict(
         _kind("clock_passed", "clock {clock} passed: {judgement} ({responsible})",
               "时限 {clock} 已过:{judgement}({responsible})", clock="word", due="time", judgement="word",
               responsible="names"),
-        # the record itself
-        _kind("sealed_up", "checkpoint of the record", "审计记录签章点", upto="count", head="id", key="id", signature="id"),
     )
 )  # fmt: skip
 """Every event by name."""
@@ -202,8 +200,15 @@ def check(event: Event) -> Event:
 def public(event: Event) -> dict[str, Any]:
     """The event's data as it may stand in the audit log: without what is withheld or no longer in the vocabulary."""
     kind = EVENTS.get(event.event)
-    known = {**COMMON, **(kind.fields if kind is not None else {})}
-    return {name: value for name, value in event.data.items() if known.get(name, "withheld") != "withheld"}
+    fields = {**COMMON, **(kind.fields if kind is not None else {})}
+    return {name: value for name, value in event.data.items() if fields.get(name, "withheld") != "withheld"}
+
+
+def known(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of ``data`` that the event may carry: for callers that pass on what a plugin gave them."""
+    kind = EVENTS.get(name)
+    fields = {**COMMON, **(kind.fields if kind is not None else {})}
+    return {key: value for key, value in data.items() if key in fields}
 
 
 def markdown() -> str:

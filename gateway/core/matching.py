@@ -277,7 +277,7 @@ def _figure(old: Figure | None, new: Figure | None, report: Report) -> Figure | 
     if new is None or (new.value is None and old is not None and old.value is not None):
         return _bare(old)  # type: ignore[no-any-return]
     if old is not None and old.value is not None and new.qualifier == "at_least" and not report.correction:
-        return new if (new.value or 0) >= old.value else _bare(old)  # type: ignore[no-any-return]
+        return new if (new.value or 0) >= old.value else _bare(old)
     return new
 
 

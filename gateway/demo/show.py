@@ -103,7 +103,7 @@ class _Demo:
             self.say(_("  catalogue {item}: {why}").format(item=item, why="，".join(reasons.get(item, []))))
         if incident["needs_person"]:
             self.say(_("  needs a person: {why}").format(why=incident["needs_person"]))
-        offices = "、".join(dict.fromkeys(d["destination"] for d in incident["deliveries"]))
+        offices = "、".join(dict.fromkeys(d["destination"] for d in reversed(incident["deliveries"])))
         moment = self.config.calendar.moment(self.now)
         self.say(_("  offices for this hour ({why}): {offices}").format(why=moment.why, offices=offices))
 

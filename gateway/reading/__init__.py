@@ -58,9 +58,8 @@ def read(
     when, times = occurred(normal, received_at, clerk)
     home = home_county(gazetteer, people.unit, sender_unit.county if sender_unit else None)
     local = home is not None or bool(gazetteer.counties_in(normal.text[:2000])) or bool(gazetteer.towns_in(normal.text[:2000]))
-    sort = sort_of(
-        normal.text, subject, message, words, local=local, figures=any(stated[name].value for name in _HARM if name in stated)
-    )
+    harm = any(stated[name].value for name in _HARM if name in stated)
+    sort = sort_of(normal.text, subject, message, words, local=local, figures=harm, told=when is not None)
     fields: dict[str, Any] = {**stated, **sort._asdict()}
     if sort.noise:
         return Report(text=message.text, **sort._asdict())

@@ -101,7 +101,7 @@ def _coordinated(text: str, people: list[Quantity]) -> list[Quantity]:
         previous = made[-1] if made else None
         if previous is not None and _joined(text, previous, quantity):
             low = (previous.number.value or 0) + (quantity.number.value or 0)
-            loose = next((n.qualifier for n in (quantity.number, previous.number) if n.qualifier != "exact"), "exact")
+            loose = quantity.number.qualifier if quantity.number.qualifier != "exact" else previous.number.qualifier
             number = quantity.number._replace(value=low, high=None, qualifier="at_least" if loose == "range" else loose)
             made[-1] = quantity._replace(number=number)
         else:

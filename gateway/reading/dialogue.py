@@ -24,6 +24,8 @@ class Turn(NamedTuple):
 def turns(text: str) -> list[Turn]:
     """The turns of a transcript; empty where the text is not one. A single label counts as one turn."""
     labels = list(_LABEL.finditer(text))
+    if labels and labels[0].start("who") > 0 and not any(m["who"].lower().startswith(_CLERK) for m in labels):
+        return []  # 报告人：… in a form is no speaker
     ends = [*(label.start() for label in labels[1:]), len(text)][: len(labels)]
     return [
         Turn(label.end(), end, label["who"].lower().startswith(_CLERK)) for label, end in zip(labels, ends, strict=True)

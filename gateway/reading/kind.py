@@ -41,11 +41,12 @@ class Sort(NamedTuple):
     cites: tuple[str, ...]
 
 
-def sort_of(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool) -> Sort:
-    """Sort a folded ``text``. ``local``: it names a place or unit of the city; ``figures``: it states casualties or the like."""
+def sort_of(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: bool) -> Sort:
+    """Sort a folded ``text``. ``local``: it names a place or unit of the city; ``figures``: it states casualties or the
+    like; ``told``: it says when something happened. Where all speak for a report, only its form makes it noise."""
     head = subject + "\n" + text[:1500]
     drill = _drill(head + text[-200:], words)
-    noise = None if drill else _noise(text, subject, message, words, local=local, figures=figures)
+    noise = None if drill else _noise(text, subject, message, words, local=local, figures=figures, told=told)
     withdrawal = _WITHDRAW.search(head) is not None
     correction = _CORRECT.search(head[:400]) is not None and not withdrawal
     final = _FINAL.search(head[:300]) is not None
@@ -79,7 +80,9 @@ def _drill(text: str, words: Words) -> bool:
     return _DRILL_MARK.search(text) is not None or any(word in text for word in words.drill)
 
 
-def _noise(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool) -> Noise | None:
+def _noise(
+    text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: bool
+) -> Noise | None:
     whole = subject + text
     if not re.search(r"\w", whole):
         return None if message.attachments or message.unread else "empty"
@@ -88,11 +91,13 @@ def _noise(text: str, subject: str, message: Message, words: Words, *, local: bo
     automatic = message.automatic or any(word in head.lower() for word in words.auto_reply)
     if automatic and not (local and incident and figures):
         return "auto_reply"
+    if _ANNOUNCES.search(head[:200]) and not figures and not _HAPPENED.search(whole[:1000]):
+        return "notice"
+    if local and told:
+        return "news" if any(word in head for word in words.rumour) and not incident else None
     advertised = sum(word in whole for word in words.spam)
     if advertised >= 2 and not local:
         return "spam"
-    if _ANNOUNCES.search(head[:200]) and not figures and not _HAPPENED.search(whole[:1000]):
-        return "notice"
     if incident or figures:
         if any(word in whole for word in words.rumour) and not figures:
             return "news"

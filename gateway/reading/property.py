@@ -68,7 +68,7 @@ def _loss(normal: Normal, sums: list[Quantity]) -> Figure | None:
 
 def _houses_fell(text: str, quantity: Quantity) -> bool:
     left, right = _clause(text, quantity.start)
-    after = re.split("[、()]", text[quantity.end : min(right, quantity.end + 8)])[0]
+    after = text[quantity.end : min(right, quantity.end + 8)].partition("、")[0]
     hit = text[max(left, quantity.start - 12) : quantity.start] + after
     roofed = _ROOFS.search(text[max(left, quantity.start - 3) : quantity.start] + after) is not None
     return bool(_FELL.search(hit)) and (quantity.unit in ("间", "户", "栋", "幢") or roofed)

@@ -12,6 +12,8 @@ from gateway.store.errors import StoreRefused
 
 BUSY_MS = 5000
 READERS = 2
+WAL_KEPT = 1 << 20
+"""A -wal that was checkpointed is cut to so many bytes when it is begun anew."""
 
 
 def make(url: sa.URL, *, writes: bool, busy_ms: int = BUSY_MS) -> sa.Engine:
@@ -40,7 +42,7 @@ def _sqlite(url: sa.URL, *, writes: bool, busy_ms: int) -> sa.Engine:
     pragmas = [f"busy_timeout={busy_ms}", "secure_delete=ON", "temp_store=MEMORY", "cache_size=-16000"]
     if not memory:
         pragmas += ["journal_mode=WAL", "synchronous=FULL"] if writes else []
-        pragmas += ["wal_autocheckpoint=0"] if writes else ["query_only=ON"]
+        pragmas += ["wal_autocheckpoint=0", f"journal_size_limit={WAL_KEPT}"] if writes else ["query_only=ON"]
 
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are ours to begin

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 WAL_BYTES = 4 << 20
 """A -wal longer than this is checkpointed at the next commit."""
 EVERY = 30.0
+_LEAST = 1.0
+"""Seconds between checkpoints under load: each costs a sync of the data base."""
 _AGAIN = 0.25
 _BUSY_MS = 50
 """A truncating checkpoint holds up the writer while it waits for readers: it waits this long and tries again."""
@@ -34,6 +36,7 @@ class Upkeep:
         self._clean = threading.Event()
         self._clean.set()
         self._stopping = False
+        self._last = 0.0
         self._thread = threading.Thread(target=self._run, name="store-upkeep", daemon=True)
         self._thread.start()
 
@@ -41,7 +44,8 @@ class Upkeep:
         """Told after each commit."""
         if scrub:
             self._clean.clear()
-        if scrub or (self._sqlite and _size(self._wal) > WAL_BYTES):
+        long = self._sqlite and monotonic() - self._last > _LEAST and _size(self._wal) > WAL_BYTES
+        if scrub or long:
             self._wake.set()
 
     def scrub(self, timeout: float) -> bool:
@@ -86,16 +90,26 @@ class Upkeep:
         dirty = not self._clean.is_set()
         started = monotonic()
         if self._sqlite:
-            mode = "TRUNCATE" if dirty or self._stopping else "PASSIVE"
-            busy = cursor.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]
+            # The passive one does the work beside the writer; what ends the -wal holds it up only for the rest.
+            busy = _checkpoint(cursor, "PASSIVE")
+            if dirty or self._stopping:
+                busy = _checkpoint(cursor, "TRUNCATE")
+            elif _size(self._wal) > WAL_BYTES:
+                busy = _checkpoint(cursor, "RESTART")
             if dirty and not busy:
                 self._clean.set()
         elif dirty:
             cursor.execute("VACUUM vault")
             self._clean.set()
         cursor.close()
-        if (took := monotonic() - started) > 1:
+        self._last = monotonic()
+        if (took := self._last - started) > 1:
             log.info("checkpoint took %.1f s", took)
+
+
+def _checkpoint(cursor: Any, mode: str) -> bool:
+    """Run a checkpoint; True where it could not be finished."""
+    return bool(cursor.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0])
 
 
 def _close(conn: Any) -> None:

@@ -12,7 +12,19 @@ from msgspec import Struct
 
 _LINE = re.compile(r"^[ \t]*([A-Za-z][A-Za-z0-9 /_-]{0,30}|[\u4e00-\u9fff]{2,8})[ \t]*[:：][ \t]*(.{0,200})$", re.M)
 _NUMBER = re.compile(r"\+?\d[\d ()-]{3,22}\d")
-_CALLER = ("callid1", "callid", "caller id", "cidnumber", "calling number", "主叫号码", "来电号码", "传真号码", "发送方号码", "发送号码", "发件人传真")
+_CALLER = (
+    "callid1",
+    "callid",
+    "caller id",
+    "cidnumber",
+    "calling number",
+    "主叫号码",
+    "来电号码",
+    "传真号码",
+    "发送方号码",
+    "发送号码",
+    "发件人传真",
+)
 _STATION = ("sender", "tsi", "from", "remote id", "remote station", "发送者", "发送方", "发件人")
 _PAGES = ("pages", "page count", "number of pages", "页数", "总页数")
 

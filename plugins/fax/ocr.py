@@ -55,7 +55,7 @@ def available() -> bool:
 
 def recognise(page: Image) -> Recognised:
     """The text of one page in reading order."""
-    import numpy  # noqa: PLC0415 (optional, and heavy: only where a page is read)
+    import numpy
 
     grey = numpy.asarray(page)
     found = _engine()(numpy.stack([grey] * 3, axis=-1))
@@ -69,7 +69,7 @@ def recognise(page: Image) -> Recognised:
 
 @lru_cache(maxsize=1)
 def _engine() -> Any:
-    from rapidocr import RapidOCR  # noqa: PLC0415
+    from rapidocr import RapidOCR
 
     logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
     threads = "EngineConfig.onnxruntime"
@@ -133,7 +133,7 @@ def dropped_lines(grey: Any, lines: list[Line]) -> bool:
 
     Rules, frames and specks are told from text by how often a row of dots changes from white to black.
     """
-    import numpy  # noqa: PLC0415
+    import numpy
 
     ink = grey < _INK
     for line in lines:

@@ -47,7 +47,7 @@ def images(data: bytes) -> Iterator[Image | None]:
 
 
 def _count_image(data: bytes) -> int:
-    from PIL import Image  # noqa: PLC0415 (optional, and heavy: only where a page is opened)
+    from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as opened:
@@ -57,7 +57,7 @@ def _count_image(data: bytes) -> int:
 
 
 def _count_pdf(data: bytes) -> int:
-    import pypdfium2  # noqa: PLC0415
+    import pypdfium2
 
     document = pypdfium2.PdfDocument(data)
     try:
@@ -67,7 +67,7 @@ def _count_pdf(data: bytes) -> int:
 
 
 def _frames(data: bytes) -> Iterator[Image | None]:
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
+    from PIL import Image, UnidentifiedImageError
 
     try:
         opened = Image.open(io.BytesIO(data))
@@ -95,7 +95,7 @@ def _square(frame: Image) -> Image:
 
 
 def _pdf(data: bytes) -> Iterator[Image | None]:
-    import pypdfium2  # noqa: PLC0415
+    import pypdfium2
 
     try:
         document = pypdfium2.PdfDocument(data)

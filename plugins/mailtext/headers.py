@@ -13,9 +13,10 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_to_bytes
 
+from msgspec import Struct
+
 from gateway_plugins.mailtext.charset import Decoded, decode
 from gateway_plugins.mailtext.limits import Limits
-from msgspec import Struct
 
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")

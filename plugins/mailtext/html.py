@@ -19,13 +19,51 @@ _TAG_CHARS = 2048
 _QUOTED_CHARS = 600
 """Within these a ``>`` in quotes does not end a tag; a longer tag ends at its first ``>``, which keeps bad input linear."""
 _ATTRIBUTE = re.compile(r"""([a-zA-Z_:-]{1,40})(?:\s{0,20}=\s{0,20}(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?""")
-_HIDING = re.compile(r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden|mso-hide\s{0,9}:\s{0,9}all|font-size\s{0,9}:\s{0,9}0(?:px|pt)?\s{0,9}(?:;|$)", re.I)
-_QUOTE = re.compile(r"gmail_quote|isReplyContent|divRplyFwdMsg|appendonsend|includetail|yahoo_quoted|moz-cite-prefix|mail_quote|ntes_reply", re.I)
+_HIDING = re.compile(
+    r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden|mso-hide\s{0,9}:\s{0,9}all|font-size\s{0,9}:\s{0,9}0(?:px|pt)?\s{0,9}(?:;|$)",
+    re.I,
+)
+_QUOTE = re.compile(
+    r"gmail_quote|isReplyContent|divRplyFwdMsg|appendonsend|includetail|yahoo_quoted|moz-cite-prefix|mail_quote|ntes_reply", re.I
+)
 
 _VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"])
 _SWALLOW = frozenset(["script", "style", "head", "title", "template", "noscript", "object", "svg", "textarea", "select"])
 _BLOCK = frozenset(
-    ["p", "div", "br", "tr", "table", "ul", "ol", "li", "dl", "dt", "dd", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "pre", "section", "article", "header", "footer", "form", "fieldset", "address", "center", "tbody", "thead", "caption", "body"]
+    [
+        "p",
+        "div",
+        "br",
+        "tr",
+        "table",
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "blockquote",
+        "pre",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "form",
+        "fieldset",
+        "address",
+        "center",
+        "tbody",
+        "thead",
+        "caption",
+        "body",
+    ]
 )
 _CELL = frozenset(("td", "th"))
 _SPACE = re.compile(r"[ \t\r\f\v\xa0\u3000]*\n[ \t\r\f\v\xa0\u3000]*|[ \t\r\f\v\xa0]+")

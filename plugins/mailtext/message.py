@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import re
 
+from msgspec import Struct, field
+
+from gateway.api import Attachment, Message
 from gateway_plugins.mailtext import headers as h
 from gateway_plugins.mailtext import html, quote, tree
 from gateway_plugins.mailtext.charset import codec_of, decode
 from gateway_plugins.mailtext.limits import Limits
-from msgspec import Struct, field
-
-from gateway.api import Attachment, Message
 
 _PLACEHOLDER = re.compile(
-    r"html|不支持.{0,10}(?:显示|查看)|无法显示|纯文本|this (?:is|message).{0,40}(?:multi-?part|mime)|view (?:it|this).{0,30}browser", re.I
+    r"html|不支持.{0,10}(?:显示|查看)|无法显示|纯文本|this (?:is|message).{0,40}(?:multi-?part|mime)|view (?:it|this).{0,30}browser",
+    re.I,
 )
 _PLACEHOLDER_CHARS = 200
-_AUTO_SUBJECT = re.compile(r"^\s*(?:自动回复|自动答复|系统自动|automatic reply|auto(?:matic)?[- ]?(?:reply|response)|out of office|自动转发通知)", re.I)
-_SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-keys")
+_AUTO_SUBJECT = re.compile(
+    r"^\s*(?:自动回复|自动答复|系统自动|automatic reply|auto(?:matic)?[- ]?(?:reply|response)|out of office|自动转发通知)", re.I
+)
+_SIGNATURES = (
+    "application/pgp-signature",
+    "application/pkcs7-signature",
+    "application/x-pkcs7-signature",
+    "application/pgp-keys",
+)
 _READ_AS_TEXT = ("application/json", "application/xml", "message/delivery-status", "message/disposition-notification")
 _LOGO_BYTES = 10 * 1024
 _CONTROL_SHARE = 0.1

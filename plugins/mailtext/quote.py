@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-from gateway_plugins.mailtext.html import QUOTE_MARK
 from msgspec import Struct
+
+from gateway_plugins.mailtext.html import QUOTE_MARK
 
 _RULE = re.compile(
     r"^[>\s]*[-—_=*]{2,}\s*(?:原始邮件|原邮件|原始信息|原文|回复的?原?邮件|(?P<forward>转发的?(?:原?邮件|信息|消息)(?:信息)?|被转发邮件"
@@ -16,7 +17,10 @@ _RULE = re.compile(
     re.I,
 )
 _BEGIN_FORWARD = re.compile(r"^[>\s]*(?:begin forwarded message|开始转发的邮件|下面是被转发的邮件)\s*[:：]\s*$", re.I)
-_FIELD = re.compile(r"^[>\s*]*(发\s?件\s?人|发\s?送\s?时\s?间|发送日期|日\s?期|时\s?间|收\s?件\s?人|抄\s?送|主\s?题|from|sent|date|to|cc|subject)\s?[*]?\s*[:：]", re.I)
+_FIELD = re.compile(
+    r"^[>\s*]*(发\s?件\s?人|发\s?送\s?时\s?间|发送日期|日\s?期|时\s?间|收\s?件\s?人|抄\s?送|主\s?题|from|sent|date|to|cc|subject)\s?[*]?\s*[:：]",
+    re.I,
+)
 _FROM = re.compile(r"^[>\s*]*(?:发\s?件\s?人|from)\s?[*]?\s*[:：]", re.I)
 _SAID = re.compile(r"(?:写道|wrote)\s*[:：]\s*$", re.I)
 _DATED = re.compile(r"\d{4}\s?[-/.年]\s?\d{1,2}\s?[-/.月]\s?\d{1,2}|\d{1,2}\s\w{3,9}\.?,?\s\d{4}|\w{3,9}\s\d{1,2},?\s\d{4}")

@@ -9,29 +9,32 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from gateway_plugins.mailtext import headers as h
-from gateway_plugins.mailtext.limits import Limits
 from msgspec import Struct, field
 
+from gateway_plugins.mailtext import headers as h
+from gateway_plugins.mailtext.limits import Limits
+
+_KIND = re.compile(r"[\w!#$&^.+-]{1,80}/[\w!#$&^.+-]{1,80}", re.ASCII)
+_TAIL = 200
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 class Part(Struct):
-    """One node: its fields, its content still encoded, its children."""
+    """One node: its fields, where its content (still encoded) lies in ``data``, its children. Nothing is copied for a level."""
 
     headers: h.Headers
     kind: str
     params: dict[str, bytes]
     disposition: str
     disposition_params: dict[str, bytes]
-    content: bytes
+    data: bytes
+    start: int
+    end: int
     children: list[Part] = field(default_factory=list)
 
-    def walk(self) -> Iterator[Part]:
-        """This part and everything below, in order."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+    @property
+    def content(self) -> bytes:
+        return self.data[self.start : self.end]
 
 
 class Budget:
@@ -67,95 +70,113 @@ def parse(data: bytes, budget: Budget) -> Part:
         budget.flag("bare_line_ends")
     if b"\0" in data:
         budget.flag("nul_removed")
-    return _part(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), budget, 0, "text/plain")
+    lines = _unix(data)
+    return _part(lines, 0, len(lines), budget, 0, "text/plain")
 
 
-def _part(data: bytes, budget: Budget, depth: int, default: str) -> Part:
-    head, content = _split(data)
+def _unix(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _part(data: bytes, start: int, end: int, budget: Budget, depth: int, default: str) -> Part:
+    """The part that lies in ``data`` from ``start`` to ``end``, with all below it."""
+    head, body = _head(data, start, end)
     fields = h.parse(head.replace(b"\0", b""), budget.limits)
     if fields.cut:
         budget.reach("header fields over the limit")
     kind, params = h.parameters(fields.raw("content-type"))
-    if not re.fullmatch(r"[\w!#$&^.+-]{1,80}/[\w!#$&^.+-]{1,80}", kind, re.ASCII):
-        kind = default if not kind or "/" in kind or kind != "text" else "text/plain"
+    if not _KIND.fullmatch(kind):
+        kind = "text/plain" if kind else default
     disposition, disposition_params = h.parameters(fields.raw("content-disposition"))
-    part = Part(fields, kind, params, disposition, disposition_params, content)
+    part = Part(fields, kind, params, disposition, disposition_params, data, body, end)
     budget.parts += 1
     if kind.startswith("multipart/"):
         _children(part, budget, depth)
-    elif kind == "message/rfc822" or kind == "message/global":
-        if depth >= budget.limits.depth:
-            budget.reach(f"parts nested deeper than {budget.limits.depth}")
-        elif budget.parts < budget.limits.parts:
-            inner = transfer_decoded(part, budget).replace(b"\r\n", b"\n")
-            part.children.append(_part(inner, budget, depth + 1, "text/plain"))
+    elif kind in ("message/rfc822", "message/global"):
+        _inner_mail(part, budget, depth)
     return part
 
 
-def _split(data: bytes) -> tuple[bytes, bytes]:
-    """Header block and content. Content without any header is taken as such; so is the line that ends a header early."""
-    at = 0
-    if data.startswith(b"From ") or data.startswith(b">From "):
-        at = data.find(b"\n") + 1
-    start = at
-    first = True
-    while at < len(data):
-        if data[at : at + 1] == b"\n":
-            return data[start:at], data[at + 1 :]
-        end = data.find(b"\n", at)
-        line = data[at : len(data) if end < 0 else end]
-        folded = line[:1] in (b" ", b"\t") and not first
+def _inner_mail(part: Part, budget: Budget, depth: int) -> None:
+    """A mail as a part. It is seldom encoded; where it is not, its octets are those of the outer mail."""
+    if depth >= budget.limits.depth:
+        budget.reach(f"parts nested deeper than {budget.limits.depth}")
+        return
+    if budget.parts >= budget.limits.parts:
+        budget.reach(f"more than {budget.limits.parts} parts")
+        return
+    data, start, end = part.data, part.start, part.end
+    if part.headers.word("content-transfer-encoding") in ("base64", "quoted-printable"):
+        data = _unix(transfer_decoded(part, budget))
+        start, end = 0, len(data)
+    part.children.append(_part(data, start, end, budget, depth + 1, "text/plain"))
+
+
+def _head(data: bytes, start: int, end: int) -> tuple[bytes, int]:
+    """The header block and where the content begins. A line that is no field ends the header, as an empty one does."""
+    at = start
+    if data.startswith((b"From ", b">From "), start):
+        at = _line_end(data, start, end) + 1
+    begin = at
+    while at < end:
+        stop = _line_end(data, at, end)
+        if stop == at:
+            return data[begin:at], at + 1
+        line = data[at:stop]
+        folded = line[:1] in (b" ", b"\t") and at > begin
         if not folded and not h.is_field(line.replace(b"\0", b"")):
-            return data[start:at], data[at:]
-        first = False
-        at = len(data) if end < 0 else end + 1
-    return data[start:], b""
+            return data[begin:at], at
+        at = stop + 1
+    return data[begin:end], end
+
+
+def _line_end(data: bytes, at: int, end: int) -> int:
+    found = data.find(b"\n", at, end)
+    return end if found < 0 else found
 
 
 def _children(part: Part, budget: Budget, depth: int) -> None:
-    """Cut a multipart at its boundary. Without a usable boundary, or too deep, it stays as it is and is said to be unread."""
+    """Cut a multipart at its boundary. Without a usable boundary, or too deep, it stays as it is."""
     limits = budget.limits
-    boundary = part.params.get("boundary", b"").rstrip(b" \t")
-    if not boundary:
-        part.kind = "text/plain"
-        budget.flag("boundary_missing")
-        return
     if depth >= limits.depth:
         budget.reach(f"parts nested deeper than {limits.depth}")
         return
-    default = "message/rfc822" if part.kind == "multipart/digest" else "text/plain"
-    pieces = list(_pieces(part.content, b"--" + boundary, limits.parts + 1))
+    boundary = part.params.get("boundary", b"").rstrip(b" \t")
+    pieces = list(_pieces(part, b"--" + boundary, limits.parts + 1)) if boundary else []
     if not pieces:
         part.kind = "text/plain"
         budget.flag("boundary_missing")
         return
-    for piece in pieces:
+    default = "message/rfc822" if part.kind == "multipart/digest" else "text/plain"
+    for start, end in pieces:
         if budget.parts >= limits.parts:
             budget.reach(f"more than {limits.parts} parts")
             return
-        part.children.append(_part(piece, budget, depth + 1, default))
+        part.children.append(_part(part.data, start, end, budget, depth + 1, default))
 
 
-def _pieces(content: bytes, delimiter: bytes, most: int) -> Iterator[bytes]:
-    """What stands between the delimiter lines; a missing last one is made up for by the end."""
-    text, line = b"\n" + content, b"\n" + delimiter
+def _pieces(part: Part, delimiter: bytes, most: int) -> Iterator[tuple[int, int]]:
+    """Where the pieces between the delimiter lines lie; a missing last delimiter is made up for by the end."""
+    data, line = part.data, b"\n" + delimiter
     start: int | None = None
-    at, count = 0, 0
-    while count < most and (found := text.find(line, at)) >= 0:
-        end = text.find(b"\n", found + 1)
-        end = len(text) if end < 0 else end
-        tail = text[found + len(line) : end].strip(b" \t")
-        at = end
-        if tail not in (b"", b"--"):
-            continue
-        if start is not None:
-            count += 1
-            yield text[start : max(start, found)]
-        if tail == b"--":
-            return
-        start = end + 1
+    count = 0
+    found = part.start - 1 if data.startswith(delimiter, part.start) else data.find(line, part.start, part.end)
+    while found >= part.start - 1 and found + len(line) <= part.end and count < most:
+        after = found + len(line)
+        stop = _line_end(data, after, part.end)
+        tail = data[after : min(stop, after + _TAIL)].strip(b" \t")
+        if tail in (b"", b"--"):
+            if start is not None:
+                count += 1
+                yield start, max(start, found)
+            if tail == b"--":
+                return
+            start = min(stop + 1, part.end)
+        found = data.find(line, stop, part.end)
+        if found < 0:
+            break
     if start is not None and count < most:
-        yield text[start:]
+        yield start, part.end
 
 
 def transfer_decoded(part: Part, budget: Budget) -> bytes:

@@ -9,7 +9,6 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from gateway_plugins.phone import formats
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from starlette.applications import Starlette
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.api import Intake, Malformed, RawMessage, StorageTrouble, TooLarge
+from gateway_plugins.phone import formats
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,11 @@ class Door:
             found = formats.transcript(body)
             call_id, caller, called = found.call_id, found.caller, found.called
         else:
-            call_id, caller, called = _header(request, "X-Call-Id"), _header(request, "X-Caller"), request.headers.get("x-called", "")
+            call_id, caller, called = (
+                _header(request, "X-Call-Id"),
+                _header(request, "X-Caller"),
+                request.headers.get("x-called", ""),
+            )
         return RawMessage(
             channel="phone", via=self._via, received_at=self._now(), sender=caller, recipient=called, carrier_id=call_id, body=body,
             content_type=content_type, meta=meta,

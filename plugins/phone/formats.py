@@ -11,10 +11,10 @@ from datetime import datetime
 
 import msgspec
 import webvtt
-from gateway_plugins.mailtext.charset import decode
 from msgspec import Struct
 
 from gateway.api import Malformed, Message
+from gateway_plugins.mailtext.charset import decode
 
 JSON, VTT, SRT, PLAIN = "application/json", "text/vtt", "application/x-subrip", "text/plain"
 NO_SPEECH = "no speech in the transcript"

@@ -12,8 +12,9 @@ import re
 import stat
 from pathlib import Path
 
-from gateway_plugins.phone import formats
 from msgspec import Struct
+
+from gateway_plugins.phone import formats
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from aiosmtpd.smtp import Envelope, Session
-from gateway_plugins.smtpin.session import COMMANDS, Guests, LmtpSession, SmtpSession
 
 from gateway.api import Channel, Intake, RawMessage, StorageTrouble, TooLarge
+from gateway_plugins.smtpin.session import COMMANDS, Guests, LmtpSession, SmtpSession
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ class Owner:
 class Door:
     """The addresses and limits that all sessions of a listener share. It is also aiosmtpd's handler."""
 
-    def __init__(self, *, hostname: str, max_bytes: int, max_recipients: int, guests: Guests, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, *, hostname: str, max_bytes: int, max_recipients: int, guests: Guests, now: Callable[[], datetime]
+    ) -> None:
         self.hostname = hostname
         self.max_bytes = max_bytes
         self.max_recipients = max_recipients

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -58,7 +58,7 @@ def make_sealer(log: Path) -> Iterator[Callable[..., Sealer]]:
     made: list[Sealer] = []
 
     def make(store: Store, **options: str) -> Sealer:
-        made.append(Sealer(store, log, **options))  # type: ignore[arg-type]
+        made.append(Sealer(store, log, lambda: AT + timedelta(seconds=9), **options))  # type: ignore[arg-type]
         return made[-1]
 
     yield make

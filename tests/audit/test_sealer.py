@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,16 @@ def test_goes_on_after_restart(store: Store, log: Path, make_sealer: Make) -> No
         emit(store, count)
         assert drain(make_sealer(store)) == count
     whole(log, store, 5)
+
+
+def test_lag_is_that_of_the_oldest(store: Store, make_sealer: Make) -> None:
+    sealer = make_sealer(store)
+    assert sealer.lag() == timedelta(0)
+    emit(store, at=AT - timedelta(seconds=1))
+    emit(store)
+    assert sealer.lag() == timedelta(seconds=10)
+    drain(sealer)
+    assert sealer.lag() == timedelta(0)
 
 
 def test_sm3(store: Store, log: Path, make_sealer: Make) -> None:
@@ -217,7 +228,7 @@ store = Store.open("sqlite:///" + sys.argv[1], StoreKeys(bytes(32)), lambda: at)
 store.write_now(lambda tx: [journal.emit(tx, Event(at=at, event="started", data={"version": str(n)})) for n in range(5)])
 where = sys.argv[3]
 def die(*_): os.kill(os.getpid(), 9)
-sealer = room.Sealer(store, Path(sys.argv[2]))
+sealer = room.Sealer(store, Path(sys.argv[2]), lambda: at)
 if where == "before seal": sealer._seal = die
 if where == "before write": room._write = die
 if where == "in write": room._write = lambda fd, data: (os.write(fd, data[: len(data) // 2]), die())

@@ -142,7 +142,7 @@ def test_any_events_verify_and_any_flipped_bit_is_found(tmp_path: Path, given: l
     log.unlink(missing_ok=True)
     store = Store.open("sqlite://", StoreKeys(bytes(32)), lambda: AT)
     store.write_now(lambda tx: [journal.emit(tx, event) for event in given])
-    sealer = Sealer(store, log)
+    sealer = Sealer(store, log, lambda: AT)
     drain(sealer)
     sealer.close()
     whole = log.read_bytes()

@@ -132,3 +132,13 @@ def test_the_hour_is_told() -> None:
     router = RouteOffices("offices", RouteSettings.model_validate(SETTINGS))
     moment = CALENDAR.moment(datetime.fromisoformat("2026-05-01T10:00:00+08:00"))
     assert router.route(incident(), moment, DIRECTORY)[0].because == "非工作时间（劳动节）"
+
+
+def test_kinds_are_told_by_their_names() -> None:
+    rules = {**SETTINGS, "names": {"traffic": "交通事故"}, "leading_group": [{**GROUP, "kinds": ["fire", "traffic"]}]}
+    router = RouteOffices("offices", RouteSettings.model_validate(rules))
+    moment = CALENDAR.moment(datetime.fromisoformat("2026-03-05T10:00:00+08:00"))
+    told = {d.office: d.because for d in router.route(incident("traffic", "fire"), moment, DIRECTORY)}
+    assert told["leading_group"] == "领导小组直收：fire、交通事故"
+    assert told["transport"] == "上级职能部门：交通事故（不代替单位双重上报）"
+    assert told["police"] == "协同部门：fire"

@@ -195,7 +195,9 @@ def test_recognition_that_fails_loses_no_page(monkeypatch: pytest.MonkeyPatch) -
     assert "ocr_failed" in message.flags
 
 
-@pytest.mark.parametrize("data", [b"", b"II*\0", b"II*\0" + b"\xff" * 500, b"%PDF-1.4 nonsense", b"no image at all", saved(blank())[:60]])
+@pytest.mark.parametrize(
+    "data", [b"", b"II*\0", b"II*\0" + b"\xff" * 500, b"%PDF-1.4 nonsense", b"no image at all", saved(blank())[:60]]
+)
 def test_damaged_pages_need_a_person(data: bytes) -> None:
     message = read(mail(("f.tif", "image/tiff", data)))
     assert (message.text, message.unread) == ("", "fax not read: 1 pages")
@@ -232,7 +234,12 @@ def test_mail_without_pages_is_said(no_ocr: None) -> None:
 @pytest.mark.parametrize(
     ("text", "subject", "sender", "number"),
     [
-        ("            Sender: 0999 7000110\n             Pages: 12\n           CallID1: +86 999 881-1004\n", "", "+869998811004", 12),
+        (
+            "            Sender: 0999 7000110\n             Pages: 12\n           CallID1: +86 999 881-1004\n",
+            "",
+            "+869998811004",
+            12,
+        ),
         ("Sender: 0999 7000110\nCallID1: \nCallID2: x\n", "", "09997000110", 0),
         ("Sender: GOVERNMENT\n", "facsimile received from 09997000110", "09997000110", 0),
         ("传真号码：0999-8811007\n页数：2\n", "", "09998811007", 2),

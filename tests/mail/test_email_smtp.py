@@ -88,7 +88,12 @@ async def begin(port: int, *recipients: str, hello: str = "EHLO tester", sender:
 
 async def test_accepted_with_its_id_after_intake_said_so(house: House) -> None:
     _, text = await aiosmtplib.send(
-        REPORT, sender="clerk@example.test", recipients=["report@gateway.test"], hostname="127.0.0.1", port=house.port, start_tls=False
+        REPORT,
+        sender="clerk@example.test",
+        recipients=["report@gateway.test"],
+        hostname="127.0.0.1",
+        port=house.port,
+        start_tls=False,
     )
     assert text == "2.0.0 accepted as m1"
     (raw,) = house.intake.messages
@@ -240,7 +245,9 @@ async def test_smtp_answers_with_the_trouble_of_any_channel(house: House) -> Non
     house.channel.register(("fax@gateway.test",), channel="fax", via="fax", intake=fax)
     talk = await begin(house.port, "report@gateway.test", "fax@gateway.test")
     await talk.say("DATA")
-    assert (await talk.say(b"x\r\n.")).startswith("451"), "so that the sender comes again; the copy that is here is then a duplicate"
+    assert (await talk.say(b"x\r\n.")).startswith("451"), (
+        "so that the sender comes again; the copy that is here is then a duplicate"
+    )
     talk.close()
 
 

@@ -113,7 +113,9 @@ def alternative(first: str, second: str) -> bytes:
     return mail.as_bytes(policy=policy.SMTP)
 
 
-@pytest.mark.parametrize("placeholder", ["", "您的邮件客户端不支持HTML格式，无法显示", "This is an HTML mail, please see the html part."])
+@pytest.mark.parametrize(
+    "placeholder", ["", "您的邮件客户端不支持HTML格式，无法显示", "This is an HTML mail, please see the html part."]
+)
 def test_html_is_taken_where_plain_text_says_nothing(placeholder: str) -> None:
     message = read_mail(alternative(placeholder, f"<html><body><p>{TEXT}</p></body></html>"))
     assert message.text == TEXT
@@ -157,7 +159,11 @@ def test_attachments_that_cannot_be_read_are_kept_and_said() -> None:
     message = read_mail(mail.as_bytes())
     assert message.text == TEXT
     assert message.unread == "attachment not read: 2"
-    assert [(a.name, a.text) for a in message.attachments] == [("报告.doc", None), ("加密.zip", None), ("附表.txt", "附表：死亡3人\n")]
+    assert [(a.name, a.text) for a in message.attachments] == [
+        ("报告.doc", None),
+        ("加密.zip", None),
+        ("附表.txt", "附表：死亡3人\n"),
+    ]
 
 
 def test_a_logo_within_html_and_a_signature_are_nothing_unread() -> None:
@@ -197,14 +203,22 @@ def test_ids_date_and_answers() -> None:
     assert message.sent_at.isoformat() == "2026-11-23T09:12:00+08:00"
 
 
-@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 32 Foo 20262 99:99 +9999", "23 Nov 2026 09:12", "Mon, 23 Nov 99999 09:12:00 +0800"])
+@pytest.mark.parametrize(
+    "date", ["", "yesterday", "Mon, 32 Foo 20262 99:99 +9999", "23 Nov 2026 09:12", "Mon, 23 Nov 99999 09:12:00 +0800"]
+)
 def test_dates_that_are_none(date: str) -> None:
     assert read_mail(f"Date: {date}\r\n\r\nx".encode()).sent_at is None
 
 
 @pytest.mark.parametrize(
     "header",
-    ["Auto-Submitted: auto-replied", "X-Autoreply: yes", "Precedence: auto_reply", "Subject: =?utf-8?B?6Ieq5Yqo5Zue5aSN?=: 不在", "Subject: 自动回复: 已收到"],
+    [
+        "Auto-Submitted: auto-replied",
+        "X-Autoreply: yes",
+        "Precedence: auto_reply",
+        "Subject: =?utf-8?B?6Ieq5Yqo5Zue5aSN?=: 不在",
+        "Subject: 自动回复: 已收到",
+    ],
 )
 def test_automatic_answers(header: str) -> None:
     assert read_mail(header.encode() + b"\r\n\r\nx").automatic
@@ -246,7 +260,11 @@ def test_transfer_encodings_as_leniently_as_they_are_sent(encoding: str) -> None
     else:
         import binascii
 
-        body = b"begin 644 x\r\n" + b"".join(binascii.b2a_uu(octets[i : i + 45]) for i in range(0, len(octets), 45)) + b"`\r\nend\r\n"
+        body = (
+            b"begin 644 x\r\n"
+            + b"".join(binascii.b2a_uu(octets[i : i + 45]) for i in range(0, len(octets), 45))
+            + b"`\r\nend\r\n"
+        )
     head = f"Content-Type: text/plain; charset=gbk\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode()
     assert read_mail(head + body).text == TEXT
 
@@ -282,7 +300,9 @@ def test_number_of_parts() -> None:
 
 def test_size_when_decoded() -> None:
     limits = Limits(decoded_bytes=1000)
-    message = read_mail(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nfirst\r\n--b\r\n\r\n" + b"x" * 2000 + b"\r\n--b--", limits)
+    message = read_mail(
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nfirst\r\n--b\r\n\r\n" + b"x" * 2000 + b"\r\n--b--", limits
+    )
     assert message.text == "first"
     assert message.unread == "more than 1000 octets when decoded"
 
@@ -343,7 +363,13 @@ _lines = st.sampled_from(
 
 def _is_message(data: bytes) -> None:
     message = read_mail(data)
-    for text in (message.text, message.subject, message.quoted, *message.flags, *(a.name + (a.text or "") for a in message.attachments)):
+    for text in (
+        message.text,
+        message.subject,
+        message.quoted,
+        *message.flags,
+        *(a.name + (a.text or "") for a in message.attachments),
+    ):
         text.encode()
         assert "\0" not in text
 

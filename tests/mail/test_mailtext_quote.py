@@ -15,10 +15,10 @@ STYLES = {
     "outlook": f"-----原始邮件-----\n发件人: 周强 [mailto:zq@example.test]\n发送时间: 2026年3月6日 9:12\n收件人: 值班室\n主题: 初报\n\n{OLD}",
     "outlook-block": f"________________________________\n发件人: 周强 <zq@example.test>\n发送时间: 2026年3月6日 9:12\n收件人: 值班室\n主题: 初报\n\n{OLD}",
     "outlook-en": f"From: Zhou <zq@example.test>\nSent: Friday, March 6, 2026 9:12 AM\nTo: duty\nSubject: first\n\n{OLD}",
-    "qq": f"------------------ 原始邮件 ------------------\n发件人: \"周强\" <zq@example.test>;\n发送时间: 2026年3月6日(星期五) 上午9:12\n主题: 初报\n\n{OLD}",
+    "qq": f'------------------ 原始邮件 ------------------\n发件人: "周强" <zq@example.test>;\n发送时间: 2026年3月6日(星期五) 上午9:12\n主题: 初报\n\n{OLD}',
     "foxmail": f"zq@example.test\n\n发件人： 周强\n发送时间： 2026-03-06 09:12\n收件人： 值班室\n主题： 初报\n{OLD}",
-    "163": f"在 2026-03-06 09:12:33，\"周强\" <zq@example.test> 写道：\n{OLD}",
-    "163-en": f"At 2026-03-06 09:12:33, \"zhou\" <zq@example.test> wrote:\n{OLD}",
+    "163": f'在 2026-03-06 09:12:33，"周强" <zq@example.test> 写道：\n{OLD}',
+    "163-en": f'At 2026-03-06 09:12:33, "zhou" <zq@example.test> wrote:\n{OLD}',
     "163-new": f"---- 回复的原邮件 ----\n| 发件人 | 周强 |\n{OLD}",
     "gmail": f"周强 <zq@example.test> 于2026年3月6日周五 09:12写道：\n\n> {OLD}\n> 周强",
     "gmail-broken": f"周强 <zq@example.test> 于2026年3月6日周五\n09:12写道：\n\n> {OLD}",
@@ -64,7 +64,7 @@ def test_answers_below_and_between_quoted_lines_are_the_senders_own() -> None:
     [
         f"-------- 转发邮件信息 --------\n发件人：周强\n发送日期：2026-03-06\n收件人：值班室\n主题：初报\n{OLD}",
         f"---------- Forwarded message ---------\nFrom: Zhou <zq@example.test>\nDate: 2026\nSubject: x\nTo: <d@example.test>\n\n{OLD}",
-        f"请阅处。\n\n------------------ 原始邮件 ------------------\n发件人: \"周强\"\n发送时间: 2026年3月6日\n主题: 初报\n\n{OLD}",
+        f'请阅处。\n\n------------------ 原始邮件 ------------------\n发件人: "周强"\n发送时间: 2026年3月6日\n主题: 初报\n\n{OLD}',
         f"开始转发的邮件：\n\n> 发件人: 周强\n> 日期: 2026年3月6日\n> 主题: 初报\n>\n> {OLD}",
     ],
 )

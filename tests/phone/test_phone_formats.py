@@ -63,7 +63,10 @@ def test_what_is_malformed(body: bytes, kind: str) -> None:
 _words = st.text(st.characters(codec="utf-8"), max_size=60)
 _values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _words,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["call_id", "caller", "segments", "text", "speaker"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["call_id", "caller", "segments", "text", "speaker"]), inner)
+    ),
     max_leaves=12,
 )
 
@@ -82,19 +85,33 @@ def test_any_json_is_read_or_malformed(value: object) -> None:
     _reads(json.dumps(value).encode(), formats.JSON)
 
 
-@given(st.lists(st.sampled_from(["WEBVTT", "", CUE.strip(), "<v 某>", "话", "NOTE x", "STYLE", "1", "00:01 --> 00:02", "-->", "<v", "\0", "&lt;"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["WEBVTT", "", CUE.strip(), "<v 某>", "话", "NOTE x", "STYLE", "1", "00:01 --> 00:02", "-->", "<v", "\0", "&lt;"]
+        )
+    )
+)
 def test_any_lines_of_captions_are_read_or_malformed(lines: list[str]) -> None:
     _reads("\n".join(lines).encode(), formats.VTT)
     _reads("\n".join(["WEBVTT", *lines]).encode(), formats.VTT)
     _reads("\n".join(lines).encode(), formats.SRT)
 
 
-@given(st.binary(max_size=300), st.sampled_from([formats.JSON, formats.VTT, formats.SRT, formats.PLAIN, "application/octet-stream"]))
+@given(
+    st.binary(max_size=300), st.sampled_from([formats.JSON, formats.VTT, formats.SRT, formats.PLAIN, "application/octet-stream"])
+)
 def test_any_octets_are_read_or_malformed(body: bytes, kind: str) -> None:
     _reads(body, kind)
 
 
-@given(st.lists(st.tuples(st.text("甲乙丙", min_size=1, max_size=3), st.text("甲乙丙。，1", min_size=1, max_size=20)), min_size=1, max_size=10))
+@given(
+    st.lists(
+        st.tuples(st.text("甲乙丙", min_size=1, max_size=3), st.text("甲乙丙。，1", min_size=1, max_size=20)),
+        min_size=1,
+        max_size=10,
+    )
+)
 def test_no_word_is_lost(turns: list[tuple[str, str]]) -> None:
     segments = [{"speaker": speaker, "text": text} for speaker, text in turns]
     body = json.dumps({"call_id": "1", "caller": "2", "segments": segments}).encode()

@@ -15,6 +15,7 @@ from tests.channel_fakes import CALL, NOW, TOKEN, FakeIntake, FakeServices, free
 
 LIMIT = 5000
 
+
 class House:
     def __init__(self, channel: PhoneTranscript, intake: FakeIntake) -> None:
         self.channel, self.intake = channel, intake
@@ -24,7 +25,13 @@ class House:
         headers: tuple[str, ...] = (), length: str | None = None,
     ) -> tuple[int, dict[str, str], bytes]:  # fmt: skip
         reader, writer = await asyncio.open_connection("127.0.0.1", self.channel.port)
-        lines = [f"{method} {path} HTTP/1.1", "Host: gateway.test", "Connection: close", f"Content-Type: {content_type}", *headers]
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            "Host: gateway.test",
+            "Connection: close",
+            f"Content-Type: {content_type}",
+            *headers,
+        ]
         if token is not None:
             lines.append(f"Authorization: Bearer {token}")
         if "Transfer-Encoding: chunked" in headers:
@@ -57,7 +64,13 @@ async def test_accepted_with_its_id(house: House) -> None:
     status, _, answer = await house.call()
     assert (status, answer) == (200, {"id": "m1"})
     (raw,) = house.intake.messages
-    assert (raw.channel, raw.via, raw.sender, raw.recipient, raw.carrier_id) == ("phone", "phone", "+8613800000003", "09990000110", "c-17")
+    assert (raw.channel, raw.via, raw.sender, raw.recipient, raw.carrier_id) == (
+        "phone",
+        "phone",
+        "+8613800000003",
+        "09990000110",
+        "c-17",
+    )
     assert raw.body == json.dumps(CALL).encode(), "the octets as posted"
     assert raw.received_at == NOW
     assert house.channel.read(raw).text == "值班员：您好，市政府值班室。\n来电人：石桥县河湾村有房子塌了，压着两个人。"

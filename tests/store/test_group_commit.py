@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
-from gateway.store import Store, Tx, journal, messages
+from gateway.store import Store, StoreKeys, Tx, journal, messages, upkeep
 from gateway.store.tables import meta
 from tests.store.conftest import START, Clock, sms
 
@@ -128,7 +130,25 @@ async def test_events_are_announced_after_commit(store: Store) -> None:
     assert seen == [1]
 
 
-def test_memory_store_works_alike(clock: Clock, keys) -> None:  # type: ignore[no-untyped-def]
+def test_write_ahead_log_does_not_grow_for_ever(tmp_path: Path, clock: Clock, keys: StoreKeys) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", keys, clock)
+    longest, deadline = 0, time.monotonic() + 20
+    written = 0
+    while written < 60 and time.monotonic() < deadline:
+        body = bytes([written]) * 1_000_000
+        store.write_now(lambda tx, body=body: messages.accept(tx, sms(body), clock()))
+        written += 1
+        longest = max(longest, (tmp_path / "store.db-wal").stat().st_size)
+        if longest > upkeep.WAL_BYTES:
+            store._upkeep._last = 0.0  # type: ignore[union-attr]  # as if the least pause had gone by
+            if (tmp_path / "store.db-wal").stat().st_size < longest:
+                break
+    else:
+        raise AssertionError(f"{longest} bytes and never cut")
+    store.close()
+
+
+def test_memory_store_works_alike(clock: Clock, keys: StoreKeys) -> None:
     store = Store.open("sqlite://", keys, clock)
     accepted = store.write_now(lambda tx: messages.accept(tx, sms(), clock()))
 

@@ -107,6 +107,11 @@ def test_every_event_can_be_said_and_every_field_has_a_kind() -> None:
             assert not any(kind.fields.get(name) == "withheld" for name in named), kind.name
 
 
+def test_what_a_plugin_gave_can_be_fitted() -> None:
+    assert events.known("alarm", {"why": "w", "plugin": "p", "weather": "fine"}) == {"why": "w", "plugin": "p"}
+    assert events.known("nothing", {"why": "w", "plugin": "p"}) == {"why": "w"}
+
+
 def test_events_of_a_failed_function_are_not_there(store: Store) -> None:
     def failing(tx: Tx) -> None:
         journal.emit(tx, Event(at=START, event="started", data={"version": "1"}))
