@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -25,8 +25,10 @@ def _wrong(what: str, allowed: str) -> PydanticCustomError:
 
 
 def _timezone(value: str) -> str:
-    if value not in available_timezones():
-        raise _wrong(_("no such time zone"), _("an IANA name such as Asia/Shanghai"))
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, KeyError):
+        raise _wrong(_("no such time zone"), _("an IANA name such as Asia/Shanghai")) from None
     return value
 
 

@@ -67,7 +67,7 @@ class PhoneTranscript:
         self.port = 0
         self._server: Server | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, spool.Mark] = {}
         self._alarmed: set[str] = set()
 
     async def start(self, intake: Intake) -> None:
@@ -128,7 +128,7 @@ class PhoneTranscript:
         limit, keep = self.services.max_bytes, self.settings.keep_files
         if spooled.size > limit:
             self._alarm_once(spooled.path.name, f"a spooled file is over the limit of {limit} bytes")
-            await asyncio.to_thread(spool.put_away, spooled.path, folder / "too_large", "", keep=True)
+            await asyncio.to_thread(spool.put_away, spooled, folder / "too_large", "", keep=True)
             return False
         body = await asyncio.to_thread(spool.content, spooled)
         if body is None:
@@ -137,9 +137,9 @@ class PhoneTranscript:
             accepted = await intake.accept(self._raw(spooled, body))
         except TooLarge:
             self._alarm_once(spooled.path.name, f"a spooled file is over the limit of {limit} bytes")
-            await asyncio.to_thread(spool.put_away, spooled.path, folder / "too_large", "", keep=True)
+            await asyncio.to_thread(spool.put_away, spooled, folder / "too_large", "", keep=True)
             return False
-        await asyncio.to_thread(spool.put_away, spooled.path, folder / "done", f"accepted as {accepted.id}", keep=keep)
+        await asyncio.to_thread(spool.put_away, spooled, folder / "done", f"accepted as {accepted.id}", keep=keep)
         return True
 
     def _raw(self, spooled: spool.Spooled, body: bytes) -> RawMessage:

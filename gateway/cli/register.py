@@ -44,7 +44,18 @@ def incidents(conf: Path, state: str | None, limit: int, as_json_: bool) -> None
     return table(heads, shown)
 
 
-@click.group(cls=TranslatedGroup, invoke_without_command=True)
+class FlagsAfterNumber(TranslatedGroup):
+    """``incident N --trail``: flags may stand behind the number, as people write them; what follows a command is its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        flags = {name for param in self.params if isinstance(param, click.Option) for name in param.opts}
+        flags |= set(ctx.help_option_names)
+        own = next((n for n, word in enumerate(args) if word in self.commands), len(args))
+        args = [w for w in args[:own] if w in flags] + [w for w in args[:own] if w not in flags] + args[own:]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=FlagsAfterNumber, invoke_without_command=True)
 @click.argument("number")
 @click.option("--trail", is_flag=True, help="Every event of it.")
 @JSON

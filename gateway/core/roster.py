@@ -6,7 +6,7 @@ The file is CSV with the columns ``office,person,from,to,order``; times are loca
 from __future__ import annotations
 
 import csv
-import io
+import re
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
@@ -48,20 +48,27 @@ class Roster(Struct, frozen=True):
 
 def parse(text: str, directory: Directory, zone: tzinfo) -> tuple[Roster, list[RosterFault]]:
     """Read a roster; faulty lines are named, the others kept."""
-    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
     faults: list[RosterFault] = []
     duties: list[Duty] = []
-    header = next(rows, list(COLUMNS))
-    if tuple(cell.strip() for cell in header) != COLUMNS:
-        return Roster(), [RosterFault(line=1, column="", what="columns")]
-    for row in rows:
-        if not row or row[0].lstrip().startswith("#"):
+    for line, row in _rows(text.removeprefix("\ufeff")):
+        if line == 1 and tuple(cell.strip() for cell in row) != COLUMNS:
+            return Roster(), [RosterFault(line=1, column="", what="columns")]
+        if line == 1 or not row or row[0].lstrip().startswith("#"):
             continue
-        found = list(_faults(row, rows.line_num, directory))
+        found = list(_faults(row, line, directory))
         faults += found
         if not found:
             duties.append(_duty(row, directory, zone))
     return Roster(tuple(sorted(duties))), faults
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines with their numbers; each stands alone, so that an open quote does not swallow what follows it."""
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
+        try:
+            yield number, next(csv.reader([line]), [])
+        except csv.Error:
+            yield number, [line]
 
 
 def _faults(row: list[str], line: int, directory: Directory) -> Iterator[RosterFault]:

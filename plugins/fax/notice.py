@@ -1,7 +1,7 @@
 """What a fax server writes beside the pages: who sent, how many pages. Pure.
 
-Sources: HylaFAX 6.0 ``faxrcvd`` and ``faxinfo`` (lines such as ``CallID1: 0999…``, ``Sender: …`` for the TSI, ``Pages: 3``); network
-printers and fax gateways, whose mail names the number in the subject.
+Sources: HylaFAX 6.0 ``faxrcvd`` and ``faxinfo`` (lines such as ``CallID1: 0999…``, ``Sender: …`` for the TSI, ``Pages: 3``);
+network printers and fax gateways, whose mail names the number in the subject.
 """
 
 from __future__ import annotations

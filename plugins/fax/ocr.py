@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -88,7 +89,7 @@ def join(lines: list[Line]) -> str:
     margin = _margin(rows)
     edge = max(row.right for row in rows)
     text = rows[0].text
-    for above, below in zip(rows, rows[1:], strict=False):
+    for above, below in pairwise(rows):
         text += ("" if _continues(above, below, margin, edge) else "\n") + below.text
     return text
 

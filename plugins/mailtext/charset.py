@@ -15,7 +15,8 @@ GB = "gb18030"
 # Only these are decoded by name: codecs such as punycode or unicode_escape are no charsets of mail, and some are not linear.
 _NAMES = {
     "us-ascii": "ascii", "ascii": "ascii", "ansi-x3.4-1968": "ascii", "646": "ascii",
-    "utf-8": "utf-8", "utf8": "utf-8", "unicode-1-1-utf-8": "utf-8", "x-utf-8": "utf-8", "utf-8-sig": "utf-8", "cp65001": "utf-8",
+    "utf-8": "utf-8", "utf8": "utf-8", "unicode-1-1-utf-8": "utf-8", "x-utf-8": "utf-8", "utf-8-sig": "utf-8",
+    "cp65001": "utf-8",
     "gb2312": GB, "gb-2312": GB, "gb2312-80": GB, "gb-2312-80": GB, "csgb2312": GB, "gbk": GB, "x-gbk": GB, "gb18030": GB,
     "gb18030-2000": GB, "gb-18030": GB, "cp936": GB, "ms936": GB, "windows-936": GB, "euc-cn": GB, "euccn": GB, "chinese": GB,
     "gb": GB, "x-cp20936": GB, "hz-gb-2312": "hz", "hz": "hz",

@@ -13,7 +13,8 @@ from gateway_plugins.mailtext.charset import codec_of, decode
 from gateway_plugins.mailtext.limits import Limits
 
 _PLACEHOLDER = re.compile(
-    r"html|不支持.{0,10}(?:显示|查看)|无法显示|纯文本|this (?:is|message).{0,40}(?:multi-?part|mime)|view (?:it|this).{0,30}browser",
+    r"html|不支持.{0,10}(?:显示|查看)|无法显示|纯文本|this (?:is|message).{0,40}(?:multi-?part|mime)"
+    r"|view (?:it|this).{0,30}browser",
     re.I,
 )
 _PLACEHOLDER_CHARS = 200

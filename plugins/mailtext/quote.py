@@ -1,6 +1,7 @@
 """The newest part of a mail and the older text below it, by the marks that clients in use in China put between them.
 
-Outlook (原始邮件, 发件人/发送时间 block), QQ, Foxmail, 163 and 126 (在…写道), Gmail (于…写道), Apple Mail, ``>`` quoting, forwarded mail.
+Outlook (原始邮件, 发件人/发送时间 block), QQ, Foxmail, 163 and 126 (在…写道), Gmail (于…写道), Apple Mail, ``>`` quoting,
+forwarded mail.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HTTP in: ``POST /phone`` with a bearer token, and ``GET /health``. 200 with the id only after the message is on stable storage."""
+"""HTTP in: ``POST /phone`` with a bearer token, and ``GET /health``. 200 with the id means: on stable storage."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ class Door:
                 request.headers.get("x-called", ""),
             )
         return RawMessage(
-            channel="phone", via=self._via, received_at=self._now(), sender=caller, recipient=called, carrier_id=call_id, body=body,
-            content_type=content_type, meta=meta,
+            channel="phone", via=self._via, received_at=self._now(), sender=caller, recipient=called, carrier_id=call_id,
+            body=body, content_type=content_type, meta=meta,
         )  # fmt: skip
 
 

@@ -23,22 +23,26 @@ TYPES = {".json": formats.JSON, ".vtt": formats.VTT, ".srt": formats.SRT, ".txt"
 OTHER = "application/octet-stream"
 
 
+Mark = tuple[int, int, int]
+"""Size, time of change and inode: what tells one state of a file from another."""
+
+
 class Spooled(Struct, frozen=True):
     """A whole file in the folder."""
 
     path: Path
     size: int
-    mark: tuple[int, int]
+    mark: Mark
 
     @property
     def content_type(self) -> str:
         return TYPES.get(self.path.suffix.lower(), OTHER)
 
 
-def scan(folder: Path, *, seen: dict[str, tuple[int, int]], now: float, settle_seconds: float) -> list[Spooled]:
+def scan(folder: Path, *, seen: dict[str, Mark], now: float, settle_seconds: float) -> list[Spooled]:
     """The files that are whole, oldest first. ``seen`` keeps size and time of those that may still grow. Raises ``OSError``."""
     whole: list[Spooled] = []
-    present: dict[str, tuple[int, int]] = {}
+    present: dict[str, Mark] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower().endswith(UNFINISHED):
@@ -49,7 +53,7 @@ def scan(folder: Path, *, seen: dict[str, tuple[int, int]], now: float, settle_s
                 continue
             if not stat.S_ISREG(found.st_mode):
                 continue
-            mark = (found.st_size, found.st_mtime_ns)
+            mark = _mark(found)
             present[entry.name] = mark
             settled = now - found.st_mtime - settle_seconds >= 0
             if settled or seen.get(entry.name) == mark:
@@ -67,18 +71,29 @@ def content(spooled: Spooled) -> bytes | None:
             found = os.fstat(opened.fileno())
     except FileNotFoundError:
         return None
-    return body if (found.st_size, found.st_mtime_ns) == spooled.mark else None
+    return body if _mark(found) == spooled.mark else None
 
 
-def put_away(path: Path, folder: Path, receipt: str, *, keep: bool) -> None:
-    """Into ``folder`` under its own name: the file itself (``keep``), or the receipt alone, as its text is sealed in the store now."""
+def put_away(spooled: Spooled, folder: Path, receipt: str, *, keep: bool) -> bool:
+    """Into ``folder`` under its own name: the file itself (``keep``), or the receipt alone, as the store has its text now.
+
+    False where the name has meanwhile been given to another file, which then stays for the next look. Raises ``OSError``.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
-    goal = _free(folder / path.name)
-    if keep:
-        os.replace(path, goal)
-        return
-    goal.write_text(receipt + "\n", encoding="utf-8")
-    path.unlink(missing_ok=True)
+    goal = _free(folder / spooled.path.name)
+    os.replace(spooled.path, goal)
+    if _mark(goal.lstat()) != spooled.mark:
+        os.replace(goal, _free(spooled.path))
+        return False
+    if not keep:
+        note = goal.with_name(f".{goal.name}.receipt")
+        note.write_text(receipt + "\n", encoding="utf-8")
+        os.replace(note, goal)
+    return True
+
+
+def _mark(found: os.stat_result) -> Mark:
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def _free(path: Path) -> Path:

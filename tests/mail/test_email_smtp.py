@@ -39,8 +39,8 @@ class House:
 @pytest_asyncio.fixture
 async def house() -> AsyncIterator[House]:
     settings = EmailSettings(
-        port=0, lmtp_port=free_port(), addresses=("report@gateway.test", "duty@gateway.test"), max_connections=4, max_connections_each=3,
-        max_recipients=3, timeout_seconds=5, hostname="gw.gateway.test",
+        port=0, lmtp_port=free_port(), addresses=("report@gateway.test", "duty@gateway.test"),
+        max_connections=4, max_connections_each=3, max_recipients=3, timeout_seconds=5, hostname="gw.gateway.test",
     )  # fmt: skip
     services = FakeServices(max_bytes=LIMIT)
     channel, intake = EmailSmtp("mail", settings, services), FakeIntake()

@@ -11,9 +11,11 @@ from gateway_plugins.mailtext import quote, read_mail
 NEW = "续报：石桥县河东镇透水事故，死亡人数由2人升至3人。"
 OLD = "初报：石桥县河东镇一煤矿透水，2人死亡。"
 
+BLOCK = "发件人: 周强 [mailto:zq@example.test]\n发送时间: 2026年3月6日 9:12\n收件人: 值班室\n主题: 初报"
+
 STYLES = {
-    "outlook": f"-----原始邮件-----\n发件人: 周强 [mailto:zq@example.test]\n发送时间: 2026年3月6日 9:12\n收件人: 值班室\n主题: 初报\n\n{OLD}",
-    "outlook-block": f"________________________________\n发件人: 周强 <zq@example.test>\n发送时间: 2026年3月6日 9:12\n收件人: 值班室\n主题: 初报\n\n{OLD}",
+    "outlook": f"-----原始邮件-----\n{BLOCK}\n\n{OLD}",
+    "outlook-block": f"________________________________\n{BLOCK}\n\n{OLD}",
     "outlook-en": f"From: Zhou <zq@example.test>\nSent: Friday, March 6, 2026 9:12 AM\nTo: duty\nSubject: first\n\n{OLD}",
     "qq": f'------------------ 原始邮件 ------------------\n发件人: "周强" <zq@example.test>;\n发送时间: 2026年3月6日(星期五) 上午9:12\n主题: 初报\n\n{OLD}',
     "foxmail": f"zq@example.test\n\n发件人： 周强\n发送时间： 2026-03-06 09:12\n收件人： 值班室\n主题： 初报\n{OLD}",

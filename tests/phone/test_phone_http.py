@@ -21,8 +21,8 @@ class House:
         self.channel, self.intake = channel, intake
 
     async def send(
-        self, body: bytes, content_type: str = "application/json", *, token: str | None = TOKEN, method: str = "POST", path: str = "/phone",
-        headers: tuple[str, ...] = (), length: str | None = None,
+        self, body: bytes, content_type: str = "application/json", *, token: str | None = TOKEN, method: str = "POST",
+        path: str = "/phone", headers: tuple[str, ...] = (), length: str | None = None,
     ) -> tuple[int, dict[str, str], bytes]:  # fmt: skip
         reader, writer = await asyncio.open_connection("127.0.0.1", self.channel.port)
         lines = [
