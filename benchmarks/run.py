@@ -141,14 +141,21 @@ async def intake(folder: Path, count: int) -> None:
     ours = count / (time.perf_counter() - began)
     store.close()
     bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
-    bare.executescript("pragma journal_mode=wal; pragma synchronous=full; create table m(id integer primary key, body blob, at real)")
+    bare.executescript(
+        "pragma journal_mode=wal; pragma synchronous=full; create table m(id integer primary key, body blob, at real)"
+    )
     began = time.perf_counter()
     for first in range(0, count, 50):
         bare.execute("begin immediate")
-        bare.executemany("insert into m(body, at) values(?, ?)", [(report(n).encode(), time.time()) for n in range(first, first + 50)])
+        bare.executemany(
+            "insert into m(body, at) values(?, ?)", [(report(n).encode(), time.time()) for n in range(first, first + 50)]
+        )
         bare.execute("commit")
     theirs = count / (time.perf_counter() - began)
-    say("durable accepts, 50 waiting (sealed, with event) / bare sqlite3 in batches of 50", f"{ours:.0f}/s / {theirs:.0f}/s = {ours / theirs:.2f}")
+    say(
+        "durable accepts, 50 waiting (sealed, with event) / bare sqlite3 in batches of 50",
+        f"{ours:.0f}/s / {theirs:.0f}/s = {ours / theirs:.2f}",
+    )
 
 
 async def main() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from gateway.core import events
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
 from gateway.store import Store, journal
@@ -41,7 +42,13 @@ class Alarms:
         self._said[key] = now
         log.error("%s: %s %s", what, why, " ".join(f"{k}={v}" for k, v in data.items() if v))
         self._waiting.append(
-            Event(at=now, event="alarm", message=message, delivery=delivery, data={"what": what, "why": why, **data})
+            Event(
+                at=now,
+                event="alarm",
+                message=message,
+                delivery=delivery,
+                data=events.known("alarm", {**data, "what": what, "why": why}),
+            )
         )
 
     async def flush(self) -> None:

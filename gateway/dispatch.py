@@ -27,6 +27,7 @@ from gateway.store import Store, Tx, deliveries, fallback, incidents, journal, r
 log = logging.getLogger(__name__)
 
 ROUND = 64
+KEEP_RECEIPTS = timedelta(days=7)
 
 
 class Backoff(Struct, frozen=True, kw_only=True):
@@ -121,6 +122,7 @@ class Dispatcher:
         self._sending: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._tidied = clock()
         self.on_error: Callable[[BaseException], None] = lambda error: None
         self.beat: datetime = clock()
 
@@ -153,6 +155,7 @@ class Dispatcher:
             try:
                 if await self.step(self._clock()):
                     continue
+                await self._forget(self._clock())
                 wait = await self._until_next()
             except StorageTrouble as trouble:
                 self._alarms.raise_("storage", why=str(trouble))
@@ -164,6 +167,12 @@ class Dispatcher:
             self.beat = self._clock()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), wait)
+
+    async def _forget(self, now: datetime) -> None:
+        """Once a day: receipts that no delivery ever asked for."""
+        if now - self._tidied >= timedelta(days=1):
+            self._tidied = now
+            await self._store.write(lambda tx: receipts.forget_parked(tx, now - KEEP_RECEIPTS))
 
     async def _until_next(self) -> float:
         due = await self._store.read(deliveries.next_due)

@@ -17,7 +17,7 @@ _lang: Lang = "zh"
 
 def use(lang: Lang) -> None:
     """Choose the language of all later texts of this process."""
-    global _lang  # noqa: PLW0603  (one process speaks one language)
+    global _lang
     if lang not in ("zh", "en"):
         raise ValueError(f"lang is {lang!r}; zh or en")
     _lang = lang

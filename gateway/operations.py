@@ -288,6 +288,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def record_end(live: Live, tx: Tx, seq: int | None = None) -> dict[str, Any]:
+    """Where the record ends by the journal: what was written of it, and the hash at ``seq``, for ``audit verify``."""
+    here = journal.sealed_at(tx, seq) if seq else None
+    return {"written": journal.written(tx, live.config.audit_log.name), "hash": here.hash if here else None}
+
+
 READS: dict[str, Callable[..., Any]] = {
     "status": status,
     "messages": list_messages,
@@ -297,6 +303,7 @@ READS: dict[str, Callable[..., Any]] = {
     "incidents": list_incidents,
     "incident": show_incident,
     "channels": list_channels,
+    "record_end": record_end,
 }
 WRITES: dict[str, Callable[..., Any]] = {
     "acknowledge": acknowledge,

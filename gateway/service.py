@@ -14,11 +14,13 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+from zoneinfo import ZoneInfo
 
 from gateway import __version__, aio, house, scrub
 from gateway.alarms import Alarms
-from gateway.audit.sealer import Sealer
+from gateway.audit.sealer import AuditMismatch, Sealer
 from gateway.control import ControlServer
+from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
 from gateway.desk import Desk
 from gateway.dispatch import Backoff, Dispatcher, Rules
@@ -67,7 +69,7 @@ class Lent:
 
     @property
     def now(self) -> Callable[[], datetime]:
-        return utc_now
+        return self._service.now
 
     @property
     def max_bytes(self) -> int:
@@ -94,25 +96,30 @@ class Service:
         self.started: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._zone = ZoneInfo(config.timezone)
+
+    def now(self) -> datetime:
+        """The present instant, with the city's offset."""
+        return datetime.now(self._zone)
 
     async def start(self) -> None:
         """Bring the rooms up: store, audit, transports, dispatch, desk, and the channels last."""
         config = self.config
         self._lock = lock(config.state)
-        self.store = Store.open(config.store_url, StoreKeys.load(self.secrets.path("store-key")), clock=utc_now)
-        self.alarms = Alarms(self.store, utc_now)
-        self.sealer = Sealer(self.store, config.audit_log, now=utc_now)
+        self.store = Store.open(config.store_url, StoreKeys.load(self.secrets.path("store-key")), clock=self.now)
+        self.alarms = Alarms(self.store, self.now)
+        self.sealer = Sealer(self.store, config.audit_log, now=self.now)
         self.pools = {
-            "parse": WorkerPool(
-                "parse", config.limits.parse_workers, config.limits.parse_memory_mb, config.limits.parse_seconds
-            ),
+            "parse": WorkerPool("parse", config.limits.parse_workers, config.limits.parse_memory_mb, config.limits.parse_seconds),
             "ocr": WorkerPool("ocr", 1, config.limits.ocr_memory_mb, config.limits.ocr_seconds),
         }
         self._make_plugins()
         self._wire()
-        await asyncio.to_thread(self.sealer.run_once)
         self._tasks.append(asyncio.create_task(self._seal(), name="sealer"))
         self._event("started", version=__version__, conf=config.digest)
+        for warning in config.warnings:
+            if warning.grave:
+                self.alarms.raise_("conf", why=str(warning))
         for name, transport in self.transports.items():
             await self._start_one(name, transport.start())
         await self.dispatcher.start()
@@ -148,7 +155,7 @@ class Service:
                 concurrency=config.dispatch.concurrency,
             ),
             owner=socket.gethostname(),
-            clock=utc_now,
+            clock=self.now,
             alarms=self.alarms,
         )
         self.desk = Desk(
@@ -156,13 +163,13 @@ class Service:
             house.build(config, bureau_public=self._bureau_public()),
             self.channels,
             self.pools,
-            clock=utc_now,
+            clock=self.now,
             alarms=self.alarms,
             wake_dispatch=self.dispatcher.wake,
         )
         self.intake = Intake(
             self.store,
-            clock=utc_now,
+            clock=self.now,
             max_bytes=config.limits.max_message_bytes,
             repeat_seconds=config.repeat_seconds,
             alarms=self.alarms,
@@ -198,7 +205,7 @@ class Service:
             self.alarms.raise_("start", why=_("{name} could not start: {error}").format(name=name, error=error), plugin=name)
 
     def _event(self, name: str, **data: Any) -> None:
-        self.store.write_now(lambda tx: journal.emit(tx, Event(at=utc_now(), event=name, data=data)))
+        self.store.write_now(lambda tx: journal.emit(tx, Event(at=self.now(), event=name, data=data)))
 
     async def _seal(self) -> None:
         """Seal what was committed, as soon as it was; alarms that waited for the store are written in quiet moments."""
@@ -210,10 +217,15 @@ class Service:
                 while await asyncio.to_thread(self.sealer.run_once):
                     pass
                 await self.alarms.flush()
+            except AuditMismatch as error:
+                # A changed log is for people to look at; reports go on meanwhile, and their events wait in the journal.
+                self.alarms.raise_("sealer", why=str(error))
+                await self.alarms.flush()
+                await asyncio.sleep(SEAL_RETRY)
             except Exception as error:
-                log.error("sealer: %s", type(error).__name__)
                 report_error(error)
                 self.alarms.raise_("sealer", why=_("the audit log cannot be written: {error}").format(error=type(error).__name__))
+                await asyncio.sleep(SEAL_RETRY)
                 await asyncio.sleep(SEAL_RETRY)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(committed.wait(), SEAL_IDLE)
@@ -236,7 +248,10 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._event("stopped", why=_("asked to"))
-        await asyncio.to_thread(self.sealer.run_once)
+        with contextlib.suppress(AuditMismatch, OSError, StorageTrouble):
+            while await asyncio.to_thread(self.sealer.run_once):
+                pass
+        self.sealer.close()
         self.store.close()
         self._lock.close()
 

@@ -99,10 +99,10 @@ class Desk:
         return self.store.read_now(lambda tx: deliveries.get(tx, id))
 
     def all(self) -> list[deliveries.DeliveryRow]:
-        return self.store.read_now(lambda tx: deliveries.rows(tx))
+        return self.store.read_now(deliveries.rows)
 
     def events(self) -> list[str]:
-        return [e.event.event for e in self.store.read_now(lambda tx: journal.entries(tx))]
+        return [e.event.event for e in self.store.read_now(journal.entries)]
 
 
 @pytest_asyncio.fixture

@@ -67,13 +67,26 @@ def verify(conf: Path, files: tuple[Path, ...]) -> None:
       gateway audit verify audit.jsonl.1 audit.jsonl
     """
     from gateway.audit.verify import rotated, verify_files
+    from gateway.cli.link import do
 
+    # What the journal says was written is asked before the file is read: a running daemon only adds to it.
+    written = do(conf, "record_end")["written"] if not files else 0
     found = list(files) or rotated(_log(conf, None))
     if not found:
         fail(_("no audit log at {path}").format(path=_log(conf, None)))
     result = verify_files(found)
     if result.broken is not None:
         fail(_("{file}:{line}: {why}").format(file=result.broken.file, line=result.broken.line, why=result.broken.why))
+    if not files:
+        last = result.last or 0
+        if last < written:
+            why = _("lines are missing at the end: {written} were written, the log ends at {last}").format(
+                written=written, last=last
+            )
+            fail(_("{file}:{line}: {why}").format(file=found[-1], line=result.lines, why=why))
+        if last and do(conf, "record_end", seq=last)["hash"] != result.head:
+            why = _("log and journal disagree at {last}").format(last=last)
+            fail(_("{file}:{line}: {why}").format(file=found[-1], line=result.lines, why=why))
     click.echo(_("{lines} lines in order").format(lines=result.lines))
 
 

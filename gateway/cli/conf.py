@@ -28,10 +28,13 @@ def init(directory: Path, demo: bool, base_port: int, state: Path | None) -> Non
 
     try:
         making.write(directory, demo=demo, base_port=base_port, state=state)
+        private = directory / "bureau-private.key"
     except making.InitError as error:
         fail(str(error))
     click.echo(_("configuration written to {directory}; keys in {secrets} (keep a copy of store-key in a safe place)").format(
         directory=directory, secrets=directory / "secrets"))  # fmt: skip
+    if private.exists():
+        click.echo(_("carry {path} to the confidential bureau's own machine and delete it here").format(path=private))
     click.echo(_("next: gateway --conf {directory} check").format(directory=directory))
 
 
@@ -45,8 +48,8 @@ def check(conf: Path, as_json_: bool) -> None:
     Examples:
       gateway --conf /etc/jibao check
     """
-    from gateway.host import Host
     from gateway import settings
+    from gateway.host import Host
 
     try:
         config = settings.check(conf, Host.load(conf))

@@ -15,7 +15,7 @@ from gateway.cli import Translated, fail
 from gateway.cli.show import as_json
 from gateway.core.errors import Malformed
 from gateway.core.model import FIGURES, Figure
-from gateway.core.render import LABELS, display_number, figure
+from gateway.core.render import LABELS, display_number, element, figure
 from gateway.i18n import _
 
 
@@ -116,7 +116,7 @@ def _print(shown: dict[str, Any], colour: bool) -> None:
     if shown["needs_person"]:
         click.echo(f"{_('needs a person')}: {shown['needs_person']}")
     if shown["missing"]:
-        click.echo(f"{_('missing')}: {'、'.join(shown['missing'])}")
+        click.echo(f"{_('missing')}: {'、'.join(element(name) for name in shown['missing'])}")
     if shown["route"]:
         click.echo(f"{_('route')}（{shown['moment']}）:")
         for office in shown["route"]:
@@ -134,7 +134,9 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append((_("place"), report["place"]["text"]))
     for name in FIGURES:
         if found := report.get(name):
-            facts.append((name, figure(name, Figure(value=found["value"], qualifier=found["qualifier"], max=found.get("max")))))
+            facts.append(
+                (element(name), figure(name, Figure(value=found["value"], qualifier=found["qualifier"], max=found.get("max"))))
+            )
     for name in ("cause", "attitude", "unit", "reporter", "phone", "signed_by"):
         facts.append((_(name), report.get(name) or ""))
     for name in ("measures", "next_steps"):

@@ -13,7 +13,7 @@ from gateway.cli import Translated, TranslatedGroup, fail
 from gateway.cli.link import do
 from gateway.cli.show import as_json, table
 from gateway.core.model import FIGURES, Figure
-from gateway.core.render import display_number, figure
+from gateway.core.render import display_number, element, figure
 from gateway.i18n import _
 
 JSON = click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
@@ -92,7 +92,7 @@ def _print_incident(shown: dict[str, Any]) -> None:
         (_("place"), (report.get("place") or {}).get("text")),
         (_("figures"), "，".join(figures)),
         (_("unit"), report.get("unit")),
-        (_("missing"), "、".join(shown["missing"])),
+        (_("missing"), "、".join(element(name) for name in shown["missing"])),
         (_("next step"), shown["next_step"]),
     ]
     for name, value in lines:

@@ -109,9 +109,6 @@ def state_of(
     limit = due(clock, start)
     stops = [at for at, channel in received if channel in STOPS[clock.stopped_by] and at <= now]
     stopped_at = min(stops, default=None)
-    state: State
-    if stopped_at is not None:
-        state = "passed" if stopped_at > limit else "stopped"
-    else:
-        state = "passed" if now > limit else "running"
+    in_time: State = "running" if stopped_at is None else "stopped"
+    state: State = "passed" if (stopped_at or now) > limit else in_time
     return ClockState(clock=clock.id, due=limit, state=state, stopped_at=stopped_at, estimated=estimated)

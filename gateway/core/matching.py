@@ -180,7 +180,8 @@ def _kinship(report: Report, facts: MessageFacts, candidate: Candidate) -> int:
 
 
 def _counties_differ(ours: Report, theirs: Report) -> bool:
-    return bool(ours.place and theirs.place and ours.place.county and theirs.place.county and ours.place.county != theirs.place.county)
+    first, second = (r.place.county if r.place else None for r in (ours, theirs))
+    return first is not None and second is not None and first != second
 
 
 def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], rules: MatchRules) -> Verdict:

@@ -44,6 +44,11 @@ LABELS = {
     "crop_mu": ("农作物受灾", "亩"),
     "crop_lost_mu": ("农作物绝收", "亩"),
 }
+ELEMENTS = {
+    "occurred": "时间", "place": "地点", "cause": "起因", "casualties": "伤亡情况", "scope": "范围", "measures": "已采取措施",
+    "next_steps": "下一步", "attitude": "领导态度", "unit": "报送单位", "reporter": "报告人", "phone": "联系电话",
+    "signed_by": "审签人", "kind": "报告类别",
+}  # fmt: skip
 CHANNELS = {"sms": "短信", "email": "电子邮件", "fax": "传真", "phone": "电话"}
 _BEFORE = {"at_least": "至少", "about": "约", "nearly": "近", "over": ""}
 _PLACEHOLDER = re.compile(r"\$(?:\{([a-z_]+)\}|([a-z_]+))")
@@ -91,6 +96,11 @@ def figures(report: Report) -> str:
     return "，".join(figure(name, value) for name, value in stated if value is not None)
 
 
+def element(name: str) -> str:
+    """An element of a report by its Chinese name."""
+    return ELEMENTS.get(name) or LABELS.get(name, (name, ""))[0]
+
+
 def occurred(when: Occurred | None) -> str:
     """The time of the event in words, with its qualifier."""
     if when is None:
@@ -121,7 +131,7 @@ def incident_values(incident: Incident, *, city: str, received_at: datetime, cha
         "items": "、".join(incident.items),
         "why": "；".join(f"{item}：{'，'.join(incident.why[item])}" for item in incident.items if incident.why.get(item)),
         "review": "；".join(f"{d.item or ''} {d.because}".strip() for d in incident.review),
-        "missing": "、".join(incident.missing),
+        "missing": "、".join(element(name) for name in incident.missing),
         "occurred": occurred(report.occurred),
         "place": report.place.text if report.place else "",
         "figures": figures(report),

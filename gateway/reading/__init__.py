@@ -61,7 +61,7 @@ def read(
     harm = any(stated[name].value for name in _HARM if name in stated)
     sort = sort_of(normal.text, subject, message, words, local=local, figures=harm, told=when is not None)
     fields: dict[str, Any] = {**stated, **sort._asdict()}
-    if sort.noise:
+    if sort.noise not in (None, "news"):
         return Report(text=message.text, **sort._asdict())
     where = place(normal, gazetteer, times=times, unit=people.unit, home=home, skip=clerk)
     told = elements(normal)

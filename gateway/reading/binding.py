@@ -17,13 +17,18 @@ Role = Literal["plain", "total", "increment", "update", "old"]
 
 _PREDICATES = {
     "deaths": (
-        r"死亡|遇难|身亡|丧生|丧命|罹难|毙命|牺牲|殉职|被害|遇害|被杀|溺亡|溺水亡|坠亡|没救过来|没救活|没抢救过来|抢救无效|不治|没气了|去世"
-        r"|[烧淹砸炸撞压砍捅打毒摔憋闷踩]死|死了|(?<=[\d一二两三四五六七八九十人名个])[死亡](?!者|刑|因)|死(?=[\d一二两三四五六七八九十])"
+        r"死亡|遇难|身亡|丧生|丧命|罹难|毙命|牺牲|殉职|被害|遇害|被杀|溺亡|溺水亡|坠亡|没救过来|没救活|没抢救过来"
+        r"|抢救无效|不治|没气了|去世"
+        r"|[烧淹砸炸撞压砍捅打毒摔憋闷踩]死|死了|(?<=[\d一二两三四五六七八九十人名个])[死亡](?!者|刑|因)"
+        r"|死(?=[\d一二两三四五六七八九十])"
     ),
-    "seriously_injured": r"重伤(?!员|者)|伤势较?(?:严?重|危重)|伤情较?(?:严?重|危重)|受伤较重|危重|病危|生命垂危|严重受伤",
+    "seriously_injured": (
+        r"重伤(?!员|者)|伤势较?(?:严?重|危重)|伤情较?(?:严?重|危重)|受伤较重|危重|病危|生命垂危|严重受伤"
+    ),
     "light": r"轻伤(?!员|者)|轻微伤|受轻伤|伤势较轻",
     "injured": (
-        r"受伤|负伤|[烧烫灼砍炸砸擦摔刺打咬冻撞压]伤(?!员|者|亡)|骨折|伤了|不同程度受?伤|(?<=[\d一二两三四五六七八九十人名个])伤(?!亡|者|员|情|势|病|口)"
+        r"受伤|负伤|[烧烫灼砍炸砸擦摔刺打咬冻撞压]伤(?!员|者|亡)|骨折|伤了|不同程度受?伤"
+        r"|(?<=[\d一二两三四五六七八九十人名个])伤(?!亡|者|员|情|势|病|口)"
         r"|伤(?=[\d一二两三四五六七八九十])"
     ),
     "casualties": r"死伤|伤亡",
@@ -31,19 +36,29 @@ _PREDICATES = {
     "missing": r"失踪|失联|下落不明|没找到|尚未找到|未找到|失去联系|联系不上|冲走|卷走",
     "trapped": r"被困|受困|被埋|掩埋|困在",
     "poisoned": r"中毒",
-    "ill": r"发病(?!率)|患病|染病|呕吐|腹泻|腹痛|拉肚子|肚子[疼痛]|发烧|发热|不适|感染|确诊|病例|症状|吐(?=[,，、])|送医院?的|住院|就诊",
+    "ill": (
+        r"发病(?!率)|患病|染病|呕吐|腹泻|腹痛|拉肚子|肚子[疼痛]|发烧|发热|不适|感染|确诊|病例|症状|吐(?=[,，、])"
+        r"|送医院?的|住院|就诊"
+    ),
     "evacuated": r"疏散|转移|撤离|安置|撤出|撤走",
     "affected": r"受灾(?!面积)|受影响|断粮|饮水困难",
 }
 _PREDICATE = lazy("|".join(f"(?P<{name}>{words})" for name, words in _PREDICATES.items()))
-_WEAK = lazy(r"(?P<seriously_injured>重伤[员者])|(?P<injured>伤员|伤者|轻伤[员者])|(?P<deaths>遗体|尸体|死者)|(?P<ill>患者|病人|病号)")
+_WEAK = lazy(
+    r"(?P<seriously_injured>重伤[员者])|(?P<injured>伤员|伤者|轻伤[员者])|(?P<deaths>遗体|尸体|死者)|(?P<ill>患者"
+    r"|病人|病号)"
+)
 _FILLER = lazy(
-    r"(?:人数|人员|人口|群众|村民|学生|总数|者|数|员|的|已|经|又|新|再|上升|下降|增加|升|增|降|减|至|到|达|为|共|一|合|累|总|计|有|由|从|是|:|还|就"
+    r"(?:人数|人员|人口|群众|村民|学生|总数|者|数|员|的|已|经|又|新|再|上升|下降|增加|升|增|降|减|至|到|达|为|共"
+    r"|一|合|累|总|计|有|由|从|是|:|还|就"
     r"|目前|初步|统计|核实|调整|更正|变|了|都|约|下|上|另|因|当场|现|只){0,12}"
 )
 _LOOSE = lazy(r"[^死伤抓]{0,14}")
 _SEGMENT = lazy(r"[^，。;!?、()\[\]【】\n]+")
-_UPDATE = lazy(r"升至|增至|上升[到至为]|增加[到至]|降[至为]|减[至为]|调整为|更正为|应为|应该是|改为|核减|核实为|变[为成]|而是|不对|实际[为是有]?|现为|达到|已达")
+_UPDATE = lazy(
+    r"升至|增至|上升[到至为]|增加[到至]|降[至为]|减[至为]|调整为|更正为|应为|应该是|改为|核减|核实为|变[为成]|而是"
+    r"|不对|实际[为是有]?|现为|达到|已达"
+)
 _TOTAL = lazy(r"共|累计|合计|总计|总数|总共|截至")
 _INCREMENT = lazy(r"又|新增|再|另有|另|增加(?![到至])|新发现|还有")
 _OLD_AFTER = lazy(r"(?:的)?(?:升|增|上升|更正|改|调整|降|减|变|核)")
@@ -80,10 +95,10 @@ def mentions(text: str, people: list[Quantity], denied: list[tuple[int, int]], s
         start, end = segment.span()
         inside: list[Quantity] = []
         while index < len(people) and people[index].start < end:
-            if people[index].start >= start:
+            if people[index].start >= start and not _within(people[index].start, skip):
                 inside.append(people[index])
             index += 1
-        if not inside or _within(start, skip) or _QUESTION.search(text, start, end):
+        if not inside or _QUESTION.search(text, start, end):
             continue
         sentence = max(text.rfind(c, 0, start) for c in "。;!?\n")
         carried = found[-1] if found and (sentence == last_sentence or start - found[-1].end < 20) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from gateway.reading.dialogue import Turn
@@ -13,7 +14,10 @@ _LINK = r"(?:有|造成|发生|出现|导致|引起|发现|接到|任何|直接|
 _REPORT = r"(?!(?:人员)?(?:的|情况)?(?:的)?(?:报告|消息|报道|信息|统计))"
 _ZERO = (
     (("deaths", "injured"), lazy(rf"{_NO}{_LINK}(?:伤亡|死伤|死亡[和或、及]受伤|受伤[和或、及]死亡){_REPORT}")),
-    (("deaths", "injured"), lazy(r"(?:人|人员|师生|群众|旅客|学生|大家)(?:都|均|全部|全|倒是|也)?(?:没事|平安|无恙|无碍|没伤着|没什么事|安全撤|安全无)")),
+    (("deaths", "injured"), lazy(
+        r"(?:人|人员|师生|群众|旅客|学生|大家)(?:都|均|全部|全|倒是|也)?(?:没事|平安|无恙|无碍|没伤着|没什么事"
+        r"|安全撤|安全无)"
+    )),
     (("deaths", "injured", "ill"), lazy(rf"{_NO}(?:有|出现|发现|人员|人|群众)+(?:发病|感染|不适|异常)")),
     (("deaths",), lazy(rf"{_NO}{_LINK}(?:死亡|身亡|遇难|死(?!伤|亡)){_REPORT}")),
     (("injured",), lazy(rf"{_NO}{_LINK}(?:受伤|受轻伤|伤(?!亡|者|员|势|情)){_REPORT}")),
@@ -22,13 +26,23 @@ _ZERO = (
     (("poisoned",), lazy(rf"{_NO}{_LINK}(?:中毒)")),
 )  # fmt: skip
 _UNKNOWN = lazy(
-    r"(?:(?P<all>人员伤亡|伤亡|死伤|人员)|(?P<deaths>死亡)|(?P<injured>受伤)|(?P<missing>失踪))(?:的?情况|人数|数字|数)?"
-    r"(?:目前|具体|尚|还|暂|仍|均|都|正在?|有待|待|进一步|暂时){0,4}(?:不详|不明|不清楚|不清|不知道|未知|核实|统计|核查|确认|无法确定|说不准)"
-    r"|(?:尚|暂|目前|还|仍){0,2}(?:无|没有?|未(?:接到|收到|有)?)[^，。;\n]{0,8}(?P<none>伤亡|死亡|死伤)[^，。;\n]{0,4}(?:报告|消息|报道|信息)"
+    r"(?:(?P<all>人员伤亡|伤亡|死伤|人员)|(?P<deaths>死亡)|(?P<injured>受伤)|(?P<missing>失踪))(?:的?情况|人数"
+    r"|数字|数)?"
+    r"(?:目前|具体|尚|还|暂|仍|均|都|正在?|有待|待|进一步|暂时){0,4}(?:不详|不明|不清楚|不清|不知道|未知|核实|统计"
+    r"|核查|确认|无法确定|说不准)"
+    r"|(?:尚|暂|目前|还|仍){0,2}(?:无|没有?|未(?:接到|收到|有)?)[^，。;\n]{0,8}(?P<none>伤亡|死亡"
+    r"|死伤)[^，。;\n]{0,4}(?:报告|消息|报道|信息)"
 )
-_ASKS = lazy(r"(?P<all>伤亡|人员情况)|(?P<deaths>死亡|死人|死的|死没死)|(?P<injured>受伤|伤员|伤的|伤着)|(?P<missing>失踪|失联)|(?P<trapped>被困)")
-_ANSWER_NO = lazy(r"(?:嗯|啊|哦|呃|这个|目前|，)*(?:暂时|目前)?(?:没有|没|无|都没|不会)(?!.{0,2}(?:统计|核实|接到|查|确|搞|弄))")
-_ANSWER_UNKNOWN = lazy(r"[^。?!\n]{0,10}(?:不清楚|不知道|不详|不好说|说不准|没统计|没核实|正在核|没搞清|还不|不确定|不太清)")
+_ASKS = lazy(
+    r"(?P<all>伤亡|人员情况)|(?P<deaths>死亡|死人|死的|死没死)|(?P<injured>受伤|伤员|伤的|伤着)|(?P<missing>失踪"
+    r"|失联)|(?P<trapped>被困)"
+)
+_ANSWER_NO = lazy(
+    r"(?:嗯|啊|哦|呃|这个|目前|，)*(?:暂时|目前)?(?:没有|没|无|都没|不会)(?!.{0,2}(?:统计|核实|接到|查|确|搞|弄))"
+)
+_ANSWER_UNKNOWN = lazy(
+    r"[^。?!\n]{0,10}(?:不清楚|不知道|不详|不好说|说不准|没统计|没核实|正在核|没搞清|还不|不确定|不太清)"
+)
 _FIELDS = {"all": ("deaths", "injured"), "none": ("deaths", "injured")}
 
 
@@ -65,7 +79,7 @@ def _asked(text: str, start: int, end: int, clerk: list[tuple[int, int]]) -> boo
 
 def _answers(text: str, turns: list[Turn]) -> list[Denial]:
     found: list[Denial] = []
-    for question, answer in zip(turns, turns[1:], strict=False):
+    for question, answer in pairwise(turns):
         if not question.clerk or answer.clerk:
             continue
         asked = text[question.start : question.end]

@@ -21,7 +21,8 @@ _ARABIC = r"\d{1,15}(?:,\d{3}){0,4}(?:\.\d{1,6})?"
 _NUMBER = lazy(
     rf"(?P<before>{'|'.join(_BEFORE)})?"
     r"(?P<body>"
-    rf"(?P<low>{_ARABIC})(?P<low_unit>[百千万亿]{{0,2}})(?:至|到|-|~|—)(?P<high>{_ARABIC})(?P<high_unit>[百千万亿]{{0,2}})"
+    rf"(?P<low>{_ARABIC})(?P<low_unit>[百千万亿]{{0,2}})(?:至|到|-|~"
+    rf"|—)(?P<high>{_ARABIC})(?P<high_unit>[百千万亿]{{0,2}})"
     r"|(?P<one>[一二三四五六七八]|\d)、(?P<next>[二三四五六七八九]|\d)(?=[名个位人])"
     rf"|{_ARABIC}[余多几来]?(?:[十百千万亿]{{1,2}}(?:{_ARABIC}[百千万]?)?)?"
     rf"|[{_HAN}]{{1,16}}点[{_HAN[:11]}]{{1,6}}(?=[公平级吨万亿])"
@@ -31,7 +32,9 @@ _NUMBER = lazy(
     r")(?P<after>以上|左右|上下|余|多|来|几|许)?"
 )
 _GUARD_BEFORE = lazy(r"(?:第|[A-Za-z]|\d[-/:]|斤)$")
-_RANGE = lazy(r"(?<![一二两三四五六七八九])([一二两三四五六七八九])([一二两三四五六七八九])(?![一二两三四五六七八九])")
+_RANGE = lazy(
+    r"(?<![一二两三四五六七八九])([一二两三四五六七八九])([一二两三四五六七八九])(?![一二两三四五六七八九])"
+)
 _QUALIFIER: dict[str, Qualifier] = {
     "约有": "about", "大约": "about", "大概": "about", "约": "about", "差不多": "about", "估计": "about", "左右": "about", "上下": "about",
     "许": "about", "来": "about", "将近": "nearly", "接近": "nearly", "近": "nearly", "至少": "at_least", "不少于": "at_least",
@@ -123,15 +126,15 @@ def value_of(text: str) -> float | None:
     return _sum(re.findall(r"\d+(?:\.\d+)?|.", text))
 
 
-def _sum(tokens: list[str]) -> float | None:
+def _sum(pieces: list[str]) -> float | None:
     total: float = 0
     section: float = 0
     current: float | None = None
     last = 1
     zero = False
-    for token in tokens:
-        if token in _UNIT:
-            unit = _UNIT[token]
+    for piece in pieces:
+        if piece in _UNIT:
+            unit = _UNIT[piece]
             if unit == 100_000_000:
                 total, section = (total + section + (current or 0) or 1) * unit, 0
             elif unit == 10_000:
@@ -139,12 +142,12 @@ def _sum(tokens: list[str]) -> float | None:
             else:
                 section += (1 if current is None else current) * unit
             current, last, zero = None, unit, False
-        elif token in _DIGIT:
-            zero = zero or token in "零〇"
-            current = _DIGIT[token]
-        elif token[0].isdigit():
-            current = float(token)
-            zero = zero or len(token) > 1
+        elif piece in _DIGIT:
+            zero = zero or piece in "零〇"
+            current = _DIGIT[piece]
+        elif piece[0].isdigit():
+            current = float(piece)
+            zero = zero or len(piece) > 1
         else:
             return None
     if current is not None and last >= 100 and not zero:

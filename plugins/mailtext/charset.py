@@ -15,13 +15,14 @@ GB = "gb18030"
 # Only these are decoded by name: codecs such as punycode or unicode_escape are no charsets of mail, and some are not linear.
 _NAMES = {
     "us-ascii": "ascii", "ascii": "ascii", "ansi-x3.4-1968": "ascii", "646": "ascii",
-    "utf-8": "utf-8", "utf8": "utf-8", "unicode-1-1-utf-8": "utf-8", "x-utf-8": "utf-8", "utf-8-sig": "utf-8",
-    "cp65001": "utf-8",
+    "utf-8": "utf-8", "utf8": "utf-8", "unicode-1-1-utf-8": "utf-8", "x-utf-8": "utf-8",
+    "utf-8-sig": "utf-8", "cp65001": "utf-8",
     "gb2312": GB, "gb-2312": GB, "gb2312-80": GB, "gb-2312-80": GB, "csgb2312": GB, "gbk": GB, "x-gbk": GB, "gb18030": GB,
     "gb18030-2000": GB, "gb-18030": GB, "cp936": GB, "ms936": GB, "windows-936": GB, "euc-cn": GB, "euccn": GB, "chinese": GB,
     "gb": GB, "x-cp20936": GB, "hz-gb-2312": "hz", "hz": "hz",
     "big5": "big5hkscs", "big5-hkscs": "big5hkscs", "x-x-big5": "big5hkscs", "cp950": "cp950", "big-5": "big5hkscs",
-    "utf-16": "utf-16", "utf16": "utf-16", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be", "unicode": "utf-16", "utf-7": "utf-7",
+    "utf-16": "utf-16", "utf16": "utf-16", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be", "unicode": "utf-16",
+    "utf-7": "utf-7",
     "iso-8859-1": "latin-1", "latin1": "latin-1", "l1": "latin-1", "windows-1252": "cp1252", "cp1252": "cp1252",
     "iso-8859-2": "iso8859-2", "iso-8859-15": "iso8859-15", "windows-1251": "cp1251", "koi8-r": "koi8-r",
     "iso-2022-jp": "iso2022_jp", "shift-jis": "cp932", "euc-jp": "euc_jp", "euc-kr": "cp949", "ks-c-5601-1987": "cp949",

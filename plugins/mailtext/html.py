@@ -66,6 +66,7 @@ _BLOCK = frozenset(
     ]
 )
 _CELL = frozenset(("td", "th"))
+_ROW = frozenset(("tr", "li", "dt", "dd"))
 _SPACE = re.compile(r"[ \t\r\f\v\xa0\u3000]*\n[ \t\r\f\v\xa0\u3000]*|[ \t\r\f\v\xa0]+")
 _BETWEEN_HAN = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])")
 
@@ -98,7 +99,7 @@ def to_text(source: str) -> str:
             pre = max(0, pre + (-1 if token.closing else 1))
         if not token.closing and _quotes(token):
             out.append(f"\n{QUOTE_MARK}\n")
-        if token.name in _BLOCK:
+        if token.name in _BLOCK and not (token.closing and token.name in _ROW):
             out.append("\n")
         elif token.name in _CELL:
             out.append("\t")

@@ -29,7 +29,8 @@ def test_message_meets_its_item(item: str, text: str) -> None:
 
 
 def test_every_item_has_a_message() -> None:
-    expected = [f"{c}-{n}" for c, last in (("事件类", 12), ("案件类", 13), ("事故类", 8), ("灾情疫情类", 7)) for n in range(1, last + 1)]
+    numbered = (("事件类", 12), ("案件类", 13), ("事故类", 8), ("灾情疫情类", 7))
+    expected = [f"{group}-{n}" for group, last in numbered for n in range(1, last + 1)]
     expected += ["补充-1", *(f"标准-{n}" for n in range(1, 10))]
     assert sorted(item.id for item in catalogue().items) == sorted(expected)
     assert {item for item, _ in MEETS} == set(expected)

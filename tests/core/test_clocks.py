@@ -95,7 +95,8 @@ def test_a_passed_clock_stays_passed(first: int, more: int) -> None:
     ("table", "key"),
     [
         ({"minutes": 0}, "minutes"), ({"minutes": True}, "minutes"), ({"stopped_by": "mail"}, "stopped_by"),
-        ({"responsible": "nobody"}, "responsible"), ({"warn_minutes": 30}, "warn_minutes"), ({"id": ""}, "id"), ({"colour": 1}, "colour"),
+        ({"responsible": "nobody"}, "responsible"), ({"warn_minutes": 30}, "warn_minutes"), ({"id": ""}, "id"),
+        ({"colour": 1}, "colour"),
     ],
 )  # fmt: skip
 def test_faults(table: dict[str, object], key: str) -> None:

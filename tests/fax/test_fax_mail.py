@@ -280,7 +280,7 @@ async def test_a_listener_that_is_not_there_yet_is_waited_for() -> None:
     assert fax.health().state == "connecting"
     services.channels["mail"] = EmailSmtp("mail", EmailSettings(port=0, addresses=("report@gateway.test",)), services)
     async with asyncio.timeout(5):
-        while fax.health().state != "up":  # noqa: ASYNC110 (no event tells)
+        while fax.health().state != "up":
             await asyncio.sleep(0.02)
     await fax.stop()
 
@@ -290,3 +290,15 @@ async def _send(port: int) -> None:
 
     body = messages.fax(NOW + timedelta(hours=1))
     await aiosmtplib.send(body, sender="f@h.test", recipients=[ADDRESS], hostname="127.0.0.1", port=port, start_tls=False)
+
+
+async def test_the_page_is_read_within_a_workers_limits() -> None:
+    from gateway.workers import WorkerPool
+
+    pool = WorkerPool("ocr", 1, 3072, 60.0)
+    try:
+        message = await pool.read(channel(), raw(messages.fax(NOW)))
+    finally:
+        await pool.stop()
+    assert "造成3人死亡、2人受伤" in message.text
+    assert message.unread is None

@@ -134,7 +134,8 @@ def test_what_a_reader_of_html_sees() -> None:
     page = (
         "<html><head><title>标题</title><style>p{color:red}</style></head><body><!-- 5人死亡 --><script>var 死亡=9</script>"
         "<p>白水县\n发生事故&nbsp;</p><div style='display: none'>9人死亡<div>9</div></div><span hidden>8人</span>"
-        "<table><tr><td>死亡</td><td>3</td></tr><tr><th>受伤</th><td>12</td></tr></table>A&amp;B<br>3&lt;5<p style='mso-hide:all'>7<p>末行"
+        "<table><tr><td>死亡</td><td>3</td></tr><tr><th>受伤</th><td>12</td></tr></table>A&amp;B<br>3&lt;5"
+        "<p style='mso-hide:all'>7<p>末行"
     )
     message = read_mail(plain(page.encode(), "text/html; charset=utf-8"))
     assert [line for line in message.text.split("\n") if line] == ["白水县发生事故", "死亡\t3", "受伤\t12", "A&B", "3<5", "末行"]
@@ -171,7 +172,8 @@ def test_a_logo_within_html_and_a_signature_are_nothing_unread() -> None:
     mail.set_content(f"<p>{TEXT}<img src='cid:logo'>", subtype="html")
     mail.add_related(b"\x89PNG" * 50, maintype="image", subtype="png", cid="<logo>")
     assert read_mail(mail.as_bytes()).unread is None
-    signed = b"Content-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n\r\nbody\r\n--s\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--s--"
+    signed = b"Content-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n\r\nbody\r\n--s\r\n"
+    signed += b"Content-Type: application/pgp-signature\r\n\r\nx\r\n--s--"
     assert read_mail(signed).unread is None
 
 
@@ -352,11 +354,14 @@ def test_header_bomb_is_said() -> None:
 
 _lines = st.sampled_from(
     [
-        b"Subject: x", b"Content-Type: multipart/mixed; boundary=b", b"Content-Type: multipart/alternative; boundary=b", b"--b", b"--b--",
-        b"Content-Type: text/html", b"Content-Type: message/rfc822", b"Content-Transfer-Encoding: base64", b"", b"", b" folded", b"text",
-        b"Content-Transfer-Encoding: quoted-printable", b"=?gbk?B?1?=", b"<p hidden><b>x</p>", b"Content-Type: text/plain; charset=utf-16",
-        b"Content-Disposition: attachment; filename*0*=x''%", b"\xff\xfe\x00", b"> quoted", "发件人：某".encode(), "主题：某".encode("gbk"),
-        b"Content-Type: text/plain; charset=utf-7", b"+2AA-", b"Content-Type: multipart/digest; boundary=b", b"Date: x", b"References: <a> b",
+        b"Subject: x", b"Content-Type: multipart/mixed; boundary=b", b"Content-Type: multipart/alternative; boundary=b",
+        b"--b", b"--b--", b"Content-Type: text/html", b"Content-Type: message/rfc822", b"Content-Transfer-Encoding: base64",
+        b"", b"", b" folded", b"text", b"Content-Transfer-Encoding: quoted-printable", b"=?gbk?B?1?=", b"<p hidden><b>x</p>",
+        b"Content-Type: text/plain; charset=utf-16",
+        b"Content-Disposition: attachment; filename*0*=x''%", b"\xff\xfe\x00", b"> quoted", "发件人：某".encode(),
+        "主题：某".encode("gbk"), b"Content-Type: text/plain; charset=utf-7", b"+2AA-",
+        b"Content-Type: multipart/digest; boundary=b",
+        b"Date: x", b"References: <a> b",
     ]
 )  # fmt: skip
 
@@ -401,3 +406,25 @@ def test_what_the_standard_library_writes_is_read(subject: str, body: str, chars
     assert message.text == "\n".join(line.rstrip() for line in body.split("\n")).strip()
     assert message.subject.replace(" ", "") == subject.replace(" ", "")
     assert [a.name for a in message.attachments] == ["名.bin"]
+
+
+async def test_a_mail_of_full_size_is_read_within_a_workers_memory() -> None:
+    from gateway.api import RawMessage
+    from gateway.workers import WorkerPool
+    from gateway_plugins.email_smtp import EmailSettings, EmailSmtp
+    from tests.channel_fakes import NOW
+
+    body = plain(TEXT.encode(), "text/plain; charset=utf-8")
+    for level in range(4):
+        file = b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b"QUJD\r\n" * 1_050_000
+        head = b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (level, level)
+        body = head + body + b"\r\n--b%d\r\n" % level + file + b"--b%d--\r\n" % level
+    raw = RawMessage(channel="email", via="mail", received_at=NOW, sender="a@b.test", body=body, content_type="message/rfc822")
+    pool = WorkerPool("parse", 1, 512, 30.0)
+    try:
+        message = await pool.read(EmailSmtp("mail", EmailSettings(addresses=("report@gateway.test",))), raw)
+    finally:
+        await pool.stop()
+    assert len(body) > 25_000_000
+    assert message.text == TEXT
+    assert message.unread == "attachment not read: 4"

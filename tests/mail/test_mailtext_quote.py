@@ -17,7 +17,7 @@ STYLES = {
     "outlook": f"-----原始邮件-----\n{BLOCK}\n\n{OLD}",
     "outlook-block": f"________________________________\n{BLOCK}\n\n{OLD}",
     "outlook-en": f"From: Zhou <zq@example.test>\nSent: Friday, March 6, 2026 9:12 AM\nTo: duty\nSubject: first\n\n{OLD}",
-    "qq": f'------------------ 原始邮件 ------------------\n发件人: "周强" <zq@example.test>;\n发送时间: 2026年3月6日(星期五) 上午9:12\n主题: 初报\n\n{OLD}',
+    "qq": f"------------------ 原始邮件 ------------------\n{BLOCK.replace(' 9:12', '(星期五) 上午9:12')}\n\n{OLD}",
     "foxmail": f"zq@example.test\n\n发件人： 周强\n发送时间： 2026-03-06 09:12\n收件人： 值班室\n主题： 初报\n{OLD}",
     "163": f'在 2026-03-06 09:12:33，"周强" <zq@example.test> 写道：\n{OLD}',
     "163-en": f'At 2026-03-06 09:12:33, "zhou" <zq@example.test> wrote:\n{OLD}',
@@ -40,11 +40,11 @@ def test_replies(style: str) -> None:
 
 
 HTML = {
-    "gmail": f'<div>{NEW}</div><div class="gmail_quote"><div>周强 &lt;zq@x.test&gt; 于2026年3月6日写道：</div><blockquote>{OLD}</blockquote></div>',
+    "gmail": f'<div>{NEW}</div><div class="gmail_quote"><div>周强 于2026年3月6日写道：</div><blockquote>{OLD}</blockquote></div>',
     "apple": f"{NEW}<br><blockquote type='cite'><div>{OLD}</div></blockquote>",
     "163": f'<p>{NEW}</p><div id="isReplyContent"><p>{OLD}</p></div>',
     "outlook": f'<p>{NEW}</p><div id="divRplyFwdMsg"><b>发件人:</b> 周强<br></div><div>{OLD}</div>',
-    "qq": f"<div>{NEW}</div><div><includetail><div>------------------&nbsp;原始邮件&nbsp;------------------</div>{OLD}</includetail></div>",
+    "qq": f"<div>{NEW}</div><div><includetail><div>-----------&nbsp;原始邮件&nbsp;-----------</div>{OLD}</includetail></div>",
 }
 
 
@@ -64,9 +64,9 @@ def test_answers_below_and_between_quoted_lines_are_the_senders_own() -> None:
 @pytest.mark.parametrize(
     "forward",
     [
-        f"-------- 转发邮件信息 --------\n发件人：周强\n发送日期：2026-03-06\n收件人：值班室\n主题：初报\n{OLD}",
-        f"---------- Forwarded message ---------\nFrom: Zhou <zq@example.test>\nDate: 2026\nSubject: x\nTo: <d@example.test>\n\n{OLD}",
-        f'请阅处。\n\n------------------ 原始邮件 ------------------\n发件人: "周强"\n发送时间: 2026年3月6日\n主题: 初报\n\n{OLD}',
+        f"-------- 转发邮件信息 --------\n发件人：周强\n发送日期：2026-03-06\n主题：初报\n{OLD}",
+        f"---------- Forwarded message ---------\nFrom: Zhou <zq@x.test>\nDate: 2026\nSubject: x\nTo: <d@x.test>\n\n{OLD}",
+        f'请阅处。\n\n---------- 原始邮件 ----------\n发件人: "周强"\n发送时间: 2026年3月6日\n主题: 初报\n\n{OLD}',
         f"开始转发的邮件：\n\n> 发件人: 周强\n> 日期: 2026年3月6日\n> 主题: 初报\n>\n> {OLD}",
     ],
 )

@@ -19,7 +19,7 @@ from tests.channel_fakes import FakeServices, free_port
 def delivery(**changed: Any) -> Delivery:
     values: dict[str, Any] = {
         "id": "d-0001", "incident": "2026-0123", "destination": "committee_office", "transport": "mail",
-        "address": "office@gateway.test", "subject": "【紧急】白水县\n青石镇交通事故〔2026〕0123", 
+        "address": "office@gateway.test", "subject": "【紧急】白水县\n青石镇交通事故〔2026〕0123",
         "text": "白水县青石镇发生一起交通事故。\n死亡 2 人。\n", "short_text": "",
     }  # fmt: skip
     return Delivery(**(values | changed))

@@ -121,7 +121,7 @@ async def test_what_lies_there_at_start_and_what_comes_later_is_taken(tmp_path: 
     await made.start(intake)
     put(tmp_path, "late.txt", b"late")
     async with asyncio.timeout(5):
-        while len(intake.messages) < 2:  # noqa: ASYNC110 (no event tells)
+        while len(intake.messages) < 2:
             await asyncio.sleep(0.01)
     await made.stop()
 
@@ -133,3 +133,16 @@ async def test_a_missing_folder_alarms_once_and_the_door_stays_open(tmp_path: Pa
     assert made.health().state == "up"
     await made.stop()
     assert len(made.services.alarms) == 1  # type: ignore[union-attr]
+
+
+async def test_a_file_put_in_under_the_same_name_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    made, intake = channel(tmp_path), FakeIntake()
+    put(tmp_path, "call.txt", b"first")
+    intake.gate = asyncio.Event()
+    sweep = asyncio.create_task(made.sweep(tmp_path, intake))
+    await asyncio.sleep(0.1)
+    put(tmp_path, "call.txt", b"second")
+    intake.gate.set()
+    await sweep
+    await made.sweep(tmp_path, intake)
+    assert [raw.body for raw in intake.messages] == [b"first", b"second"]

@@ -61,7 +61,7 @@ class Bench:
 async def until(predicate: Callable[[], bool], seconds: float = 5) -> None:
     """Give the loop its turns until ``predicate`` holds; TimeoutError after ``seconds``."""
     async with asyncio.timeout(seconds):
-        while not predicate():  # noqa: ASYNC110  (what is waited for gives no event)
+        while not predicate():
             await asyncio.sleep(0.001)
 
 

@@ -58,7 +58,7 @@ async def test_no_word_of_a_marked_message_leaves_the_seal(gate: Gate, sink: Sin
     await asyncio.to_thread(gate.until, told, "the bureau was told thirty times")
     assert not gate.ask("incidents"), "nothing of a marked message enters the register"
     shown = [gate.ask("message", id=m["id"]) for m in gate.ask("messages", limit=100)]
-    sealed = [m["id"] for m in shown if m["channel"] == "sms"][0]
+    sealed = next(m["id"] for m in shown if m["channel"] == "sms")
     await asyncio.to_thread(gate.stop)
     await smsc.stop()
     outside = [str(mail_.as_string()) + str(mail_.get_payload(decode=True)) for mail_ in sink.mails]
