@@ -76,6 +76,7 @@ __all__ = [
     "Place",
     "RawMessage",
     "ReaderPlugin",
+    "ReceiptedTransport",
     "Receipt",
     "Refused",
     "Report",
@@ -183,6 +184,13 @@ class TransportPlugin(Protocol):
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
     async def send(self, delivery: Delivery) -> Outcome: ...
+
+
+class ReceiptedTransport(TransportPlugin, Protocol):
+    """A transport whose deliveries are receipted later: the channel of that name hands ``Receipt``s to its intake."""
+
+    @property
+    def receipts_from(self) -> str: ...
 
 
 class RouterPlugin(Protocol):

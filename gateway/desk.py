@@ -112,17 +112,19 @@ class Desk:
         raw = await self._store.read(lambda tx: messages.raw(tx, row.id))
         message, failed = await self._read(raw)
         if len(message.text) + len(message.quoted) > INLINE_BYTES:
-            return await asyncio.to_thread(self._prepare_now, house, row, message, failed)
-        return self._prepare_now(house, row, message, failed)
+            return await asyncio.to_thread(self._prepare_now, house, row, message, failed, raw.meta)
+        return self._prepare_now(house, row, message, failed, raw.meta)
 
-    def _prepare_now(self, house: House, row: messages.MessageRow, message: Message, failed: str | None) -> register.Prepared:
+    def _prepare_now(
+        self, house: House, row: messages.MessageRow, message: Message, failed: str | None, meta: dict[str, str]
+    ) -> register.Prepared:
         try:
-            return register.prepare(house, row, message, failed)
+            return register.prepare(house, row, message, failed, meta)
         except Exception as error:
             log.error("message %s could not be read: %s", row.id, type(error).__name__)
             self.on_error(error)
             blank = Message(text="", unread=_("the text could not be read"))
-            return register.prepare(house, row, blank, _("the text could not be read"))
+            return register.prepare(house, row, blank, _("the text could not be read"), meta)
 
     async def _read(self, raw: RawMessage) -> tuple[Message, str | None]:
         """Undo the carrier's format: in this process where that is safe, in a worker where it may not be."""

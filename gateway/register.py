@@ -6,6 +6,7 @@ changes nothing the second time. The daemon, ``gateway explain`` and the demo al
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,9 +31,15 @@ from gateway.core.model import (
     Report,
 )
 from gateway.house import House
+from gateway.i18n import _
 from gateway.store import Tx, deliveries, incidents, journal, messages
 
 CANDIDATES_FOR = timedelta(days=7)
+UNCERTAIN = {
+    "partial": "a part of this long message is missing",
+    "ocr_dropped_line": "the page may hold a line that was not recognised; compare with the page",
+}
+"""Remarks of a channel after which a person should look at the original, whatever the text says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +49,11 @@ class Prepared:
     message: Message
     report: Report | None = None
     found: Classification = field(default_factory=Classification)
+    sender: str = ""
     unit: Unit | None = None
     marking: str | None = None
     failed: str | None = None
+    completes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +71,24 @@ class Taken:
     proposed: tuple[str, ...] = ()
 
 
-def prepare(house: House, row: messages.MessageRow, message: Message, failed: str | None = None) -> Prepared:
-    """Read and classify ``message``. A marking is looked for first, in every text there is, and ends the reading."""
+def prepare(
+    house: House, row: messages.MessageRow, message: Message, failed: str | None = None, meta: Mapping[str, str] | None = None
+) -> Prepared:
+    """Read and classify ``message``. A marking is looked for first, in every text there is, and ends the reading.
+
+    ``meta`` is what the store says of a long message in parts: that its other parts were sealed away (then so is this), or
+    which earlier, partial form of it this one completes.
+    """
+    meta = meta or {}
+    # A fax server's envelope names the server; the page says who sent it.
+    sender = message.sender or row.sender
     texts = [message.subject, message.text, message.quoted]
     for attachment in message.attachments:
         texts += [attachment.name, attachment.text or ""]
-    marking = reading.find_marking(texts)
+    marking = reading.find_marking(texts) or ("parts sealed" if "sealed_parts" in meta else None)
+    unit = house.config.directory.unit(sender)
     if marking:
-        return Prepared(message=message, marking=marking)
-    unit = house.config.directory.unit(row.sender)
+        return Prepared(message=message, sender=sender, unit=unit, marking=marking)
     local = house.local(row.received_at)
     report = reading.read(
         message,
@@ -81,14 +99,18 @@ def prepare(house: House, row: messages.MessageRow, message: Message, failed: st
         words=house.config.words,
     )
     found = catalogue.classify(house.config.catalogue, report, subject=message.subject)
+    found = _second_opinions(house, message, report, found)
     return Prepared(
-        message=message, report=report, found=_second_opinions(house, message, report, found), unit=unit, failed=failed
+        message=message, report=report, found=found, sender=sender, unit=unit, failed=failed, completes=meta.get("completes")
     )
 
 
 def _second_opinions(house: House, message: Message, report: Report, found: Classification) -> Classification:
     """Plugins add items and doubts; they never take one away."""
     items, review = list(found.items), list(found.review)
+    review += [Doubt(item=None, because=_(why)) for flag, why in UNCERTAIN.items() if flag in message.flags]
+    if message.unread and message.text.strip():
+        review.append(Doubt(item=None, because=message.unread))
     for reader in house.readers.values():
         review += reader.read(message, report)
     for classifier in house.classifiers.values():
@@ -103,7 +125,9 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
         return Taken(action="duplicate", because="already taken")
     if prepared.marking:
         return _quarantine(tx, house, row, prepared, now)
-    copy = _copy_of(tx, house, row, prepared.message)
+    if prepared.sender != row.sender:
+        messages.note_sender(tx, row.id, prepared.sender)
+    copy = _copy_of(tx, house, row, prepared)
     if copy is not None:
         return _duplicate(tx, row, prepared, copy, now)
     report = prepared.report
@@ -111,7 +135,7 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
     open_ones = incidents.candidates(tx, row.received_at - CANDIDATES_FOR)
     facts = matching.MessageFacts(
         channel=row.channel,
-        sender=row.sender,
+        sender=prepared.sender,
         received_at=house.local(row.received_at),
         subject=prepared.message.subject,
         in_reply_to=prepared.message.in_reply_to,
@@ -119,11 +143,10 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
         kinds=prepared.found.kinds,
         unit=report.unit or (prepared.unit.name if prepared.unit else None),
     )
-    verdict = matching.match(report, facts, open_ones, house.config.matching)
+    verdict = _completed(tx, prepared) or matching.match(report, facts, open_ones, house.config.matching)
     decided = triage.decide(report, prepared.found, verdict, duplicate_of=None)
-    failed = prepared.failed or (prepared.message.unread if not prepared.message.text.strip() else None)
-    if failed:
-        decided = replace_triage(decided, failed)
+    if unreadable := _unreadable(prepared, decided):
+        decided = msgspec.structs.replace(decided, action="new", needs_person=unreadable, because=unreadable)
     if decided.action == "ignore":
         return _ignore(tx, row, prepared, decided.because, now)
     work = _Work(tx, house, row, prepared, now)
@@ -132,17 +155,35 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
     return work.open(decided.action, decided.needs_person, decided.because, verdict)
 
 
-def replace_triage(decided: triage.Triage, failed: str) -> triage.Triage:
-    """Content that could not be read always reaches a person, whatever else was thought of it."""
-    return msgspec.structs.replace(decided, action="new", needs_person=failed, because=failed)
+def _unreadable(prepared: Prepared, decided: triage.Triage) -> str | None:
+    """Why a person must look at the original, whatever was thought of the rest: content that could not be read. Beside a
+    readable text that only matters where the text alone would have let the message rest."""
+    message, report = prepared.message, prepared.report
+    if prepared.failed or not message.unread:
+        return prepared.failed
+    if not message.text.strip():
+        return message.unread
+    unasked = report is not None and report.noise in ("spam", "auto_reply")
+    return message.unread if decided.action in ("ignore", "below_threshold") and not unasked else None
 
 
-def _copy_of(tx: Tx, house: House, row: messages.MessageRow, message: Message) -> str | None:
+def _completed(tx: Tx, prepared: Prepared) -> matching.Verdict | None:
+    """A long message that came whole after it had been released in part belongs to the incident of that part."""
+    if prepared.completes is None:
+        return None
+    first = messages.get(tx, prepared.completes)
+    if first.incident is None:
+        return None
+    return matching.Verdict(action="attach", incident=first.incident, why=_("the rest of a long message"))
+
+
+def _copy_of(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared) -> str | None:
+    message = prepared.message
     digests = [a.name + ":" + tx.keys.digest("attachment", a.data) for a in message.attachments]
     text = render.canonical(message.subject, message.text, *digests)
     if not render.canonical(message.subject, message.text) and not digests:
         return None
-    seen = messages.content_seen(tx, text, row.sender, row.received_at - timedelta(seconds=house.config.repeat_seconds))
+    seen = messages.content_seen(tx, text, prepared.sender, row.received_at - timedelta(seconds=house.config.repeat_seconds))
     if seen is None:
         messages.remember_content(tx, row.id, text)
     return seen
@@ -182,14 +223,14 @@ def _quarantine(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepar
         "number": row.id,
         "channel": render.CHANNELS[row.channel],
         "received_at": house.local(row.received_at).strftime("%Y-%m-%d %H:%M"),
-        "sender": row.sender,
+        "sender": prepared.sender,
         "city": house.config.city,
     }
     directory, templates = house.config.directory, house.config.templates
     bureau = directory.office(house.config.secrecy_office)
     if bureau is not None:
         put(tx, row, None, [outgoing.notice("marked", bureau.id, bureau.ways, templates, values)], now)
-    back = reply_ways(house, row)
+    back = reply_ways(house, row, prepared.unit)
     if back:
         put(tx, row, None, [outgoing.notice("marked_sender", f"sender:{row.id}", back, templates, values)], now)
     else:
@@ -205,9 +246,8 @@ def _quarantine(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepar
     return Taken(action="quarantine", because="marking")
 
 
-def reply_ways(house: House, row: messages.MessageRow) -> tuple[Address, ...]:
+def reply_ways(house: House, row: messages.MessageRow, unit: Unit | None) -> tuple[Address, ...]:
     """Ways back to whoever sent ``row``: the way it came, else what the directory knows of the unit."""
-    unit = house.config.directory.unit(row.sender)
     by = house.config.reply_transports
     found: list[Address] = []
     if row.channel == "email" and "@" in row.sender:
@@ -330,7 +370,7 @@ class _Work:
     def _link(self, incident: Incident, state: MessageState, why: str | None) -> None:
         carrier = self.prepared.message.message_id or self.row.carrier_id
         messages.set_state(self.tx, self.row.id, state, incident=incident.id, why=why, carrier_id=carrier)
-        incidents.link(self.tx, incident.id, self.row.id, carrier, self.row.sender, self.row.received_at)
+        incidents.link(self.tx, incident.id, self.row.id, carrier, self.prepared.sender, self.row.received_at)
 
     def _send(self, incident: Incident, moment: Moment, because: str) -> tuple[Destination, ...]:
         config, row = self.house.config, self.row
@@ -339,7 +379,7 @@ class _Work:
             for destination in router.route(incident, moment, config.directory):
                 named.setdefault(destination.office, destination)
         values = render.incident_values(
-            incident, city=config.city, received_at=moment.local, channel=row.channel, sender=row.sender
+            incident, city=config.city, received_at=moment.local, channel=row.channel, sender=self.prepared.sender
         )
         values["pages"] = str(self.prepared.message.pages or "")
         form = "unread" if incident.needs_person and not incident.report.text.strip() else "report"

@@ -36,6 +36,11 @@ class ToSms:
         self.settings: Settings = settings
         self._services = services
 
+    @property
+    def receipts_from(self) -> str:
+        """The channel that the carrier's receipts come by."""
+        return self.settings.carrier
+
     async def start(self) -> None:
         """Nothing to start: the carrier runs by itself."""
 

@@ -1,7 +1,7 @@
 """Chinese report text → report elements, each with value, qualifier and evidence. Pure: no clock, no disk, no model.
 
 One clause grammar in the open: ``normalise`` folds what carriers and scanners did to the text, ``numerals`` and ``quantities``
-read numbers, ``binding`` ties them to predicates, ``figures`` lets the latest total win. ``docs/reading.md`` explains it.
+read numbers, ``binding`` ties them to predicates, ``figures`` lets the latest total win.
 """
 
 from __future__ import annotations

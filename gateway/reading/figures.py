@@ -79,7 +79,7 @@ def _winner(known: Sequence[Mention]) -> Mention | None:
 
 def _figure(normal: Normal, winner: Mention, known: Sequence[Mention]) -> Figure:
     made = figure_of(normal, winner.number, winner.start, winner.end)
-    later = [m for m in known if m.role == "increment" and m is not winner and m.start > winner.start and not m.part]
+    later = [m for m in known if m.role == "increment" and not m.part and _adds(normal.text, winner, m)]
     if winner.role == "increment" and made.value is not None:
         return Figure(value=made.value, qualifier="at_least", evidence=made.evidence)
     if winner.role == "plain" and later and made.value is not None:
@@ -87,6 +87,11 @@ def _figure(normal: Normal, winner: Mention, known: Sequence[Mention]) -> Figure
         evidence = (*made.evidence, *(normal.span(m.start, m.end) for m in later))
         return Figure(value=total, qualifier=made.qualifier, evidence=evidence)
     return made
+
+
+def _adds(text: str, winner: Mention, more: Mention) -> bool:
+    """另有1人 adds to what was said just before; after a heading, or far away, it is the same count again."""
+    return 0 < more.start - winner.start < 80 and "\n" not in text[winner.start : more.start]
 
 
 def _add_light(normal: Normal, made: dict[str, Figure], said: Sequence[Mention]) -> None:

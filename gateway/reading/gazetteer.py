@@ -58,7 +58,7 @@ class Gazetteer(Struct, frozen=True, kw_only=True):
             county = County(name=fold(table.text("name")), aliases=aliases, towns=towns)
             for name in (county.name, *county.aliases):
                 if by_name.setdefault(name, county.name) != county.name:
-                    table.fault(("name",), f"{name!r} already stands for {by_name[name]}", "each name once")
+                    table.fault(("name",), f"{name!r} is used twice", "each name once")
             for town in county.towns:
                 by_town[town] = (*by_town.get(town, ()), county.name)
             counties.append(county)

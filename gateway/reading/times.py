@@ -103,6 +103,7 @@ _PLANNED = lazy(r"(?:定于|将于|拟于|计划于|计划|预计|预定|请于|
 _REPORTED = lazy(r"(?:[报上]报的|报的|报过|报告的|上报|前报)")
 _ALARM_AFTER = lazy(r"[，]?(?:[^，。;\n]{0,16}?)(?:接到?群?众?(?:集中)?报[警告案]?|接警|接报|报案|报警|获悉|得知|发现)")
 _END_AFTER = lazy(r"[，]?(?:[^，。;\n]{0,6}?)(?:扑灭|灭了|熄灭|平息|控制|结束|散去|解除|恢复|疏通|打捞|升井|赶到|到达|到场|抵达)")
+_DATELINE = lazy(r"(?:专?电|讯|消息|信息:)")
 _BACK_THEN = lazy(r"(?:去年|前年|上年|上月|20\d\d年以来)")
 
 Role = Literal["event", "alarm", "as_of", "end", "header", "ignored"]
@@ -183,8 +184,9 @@ def time_phrases(text: str, received: datetime) -> list[Phrase]:
         if phrase is None:
             continue
         role = "header" if header else _role(text, match, phrase)
-        found.append(phrase._replace(role=role))
-        if role in ("event", "alarm", "end"):
+        dateline = _DATELINE.match(text, match.end()) is not None
+        found.append(phrase._replace(role="ignored" if dateline else role))
+        if dateline or role in ("event", "alarm", "end"):
             context = phrase.at.date()
     return found
 

@@ -150,6 +150,11 @@ def content_seen(tx: Tx, text: str, sender: str, since: datetime) -> str | None:
     )
 
 
+def note_sender(tx: Tx, row: str, sender: str) -> None:
+    """Keep who really sent a message where the carrier named only a go-between, such as a fax server."""
+    tx.run(sa.update(messages).where(messages.c.id == row).values(sender=clean(sender)))
+
+
 def remember_content(tx: Tx, row: str, text: str) -> None:
     """Keep a keyed digest of a message's canonical text, for ``content_seen``."""
     tx.run(sa.update(messages).where(messages.c.id == row).values(content_digest=_content(tx, text)))
