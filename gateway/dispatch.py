@@ -267,6 +267,10 @@ def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | N
     data: dict[str, Any] = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts}
     if verdict.state == "delivered":
         emit(tx, "delivered", leased, now, data)
+        after = deliveries.get(tx, row.id)
+        if after.state == "waiting":  # its receipt came before our own note of the yes, and said no
+            receipt_failed(tx, after, leased.number, now)
+            return
         for stopped in fallback.stop_others(tx, row, "delivered another way"):
             stopped_data = {"destination": row.destination, "why": "delivered another way"}
             journal.emit(tx, Event(at=now, event="queued_stopped", incident=leased.number, delivery=stopped, data=stopped_data))
@@ -285,12 +289,21 @@ def take_receipt(tx: Tx, receipt: Receipt, now: datetime) -> None:
     """A carrier's receipt: kept with its part; a failure sends the delivery back to waiting, and to its next way."""
     matched = receipts.take(tx, receipt, now)
     row = matched.delivery
-    if row is None or not matched.new:
+    if not matched.new:
+        return
+    if row is None:
+        parked = {"via": receipt.via, "ref": receipt.ref, "state": receipt.state, "parked": True}
+        journal.emit(tx, Event(at=now, event="receipt", data=parked))
         return
     number = incidents.get(tx, row.incident).number if row.incident else None
     data = {"destination": row.destination, "transport": row.transport, "state": receipt.state}
     journal.emit(tx, Event(at=now, event="receipt", incident=number, delivery=row.id, data=data))
     if receipt.state == "failed":
-        failed = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts, "why": "receipt: failed"}
-        journal.emit(tx, Event(at=now, event="delivery_failed", incident=number, delivery=row.id, data=failed))
-        fallback.fall_back(tx, row, now)
+        receipt_failed(tx, row, number, now)
+
+
+def receipt_failed(tx: Tx, row: deliveries.DeliveryRow, number: str | None, now: datetime) -> None:
+    """The carrier took it and could not bring it: it waits again, and the next way is tried beside it."""
+    failed = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts, "why": "receipt: failed"}
+    journal.emit(tx, Event(at=now, event="delivery_failed", incident=number, delivery=row.id, data=failed))
+    fallback.fall_back(tx, row, now)
