@@ -65,9 +65,7 @@ class Follower:
         return (here.st_ino, here.st_dev) != (there.st_ino, there.st_dev)
 
 
-def tail(
-    path: Path, *, lines: int = 20, follow: bool = False, sleep: Callable[[float], object] = time.sleep
-) -> Iterator[str]:
+def tail(path: Path, *, lines: int = 20, follow: bool = False, sleep: Callable[[float], object] = time.sleep) -> Iterator[str]:
     """The last ``lines`` lines of a log, without line ends, and with ``follow`` every one that comes, for ever."""
     follower = Follower(path)
     try:

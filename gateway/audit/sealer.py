@@ -35,9 +35,7 @@ class Sealer:
     ``now`` is asked for ``lag`` alone: lines carry the instants of their events. ``algorithm`` is for new lines.
     """
 
-    def __init__(
-        self, store: Store, path: Path, now: Callable[[], datetime], *, algorithm: Algorithm = "sha256"
-    ) -> None:
+    def __init__(self, store: Store, path: Path, now: Callable[[], datetime], *, algorithm: Algorithm = "sha256") -> None:
         self._store = store
         self._path = path
         self._now = now

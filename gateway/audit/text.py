@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any, Literal
 
@@ -22,10 +23,16 @@ class _Fields(dict[str, Any]):
         return "—"
 
 
-def render(line: str | bytes, lang: Literal["zh", "en"] | None = None, zone: tzinfo | None = None) -> str:
+def render(
+    line: str | bytes,
+    lang: Literal["zh", "en"] | None = None,
+    zone: tzinfo | None = None,
+    names: Mapping[str, str] | None = None,
+) -> str:
     """``2026-03-05 14:30:12 〔2026〕0123 已送达…``. What is not an audit line comes back as it is.
 
-    ``lang`` defaults to the language in use, ``zone`` to the offset in the line.
+    ``lang`` defaults to the language in use, ``zone`` to the offset in the line; ``names`` shows ids of offices as
+    people call them.
     """
     text = line.decode("utf-8", "replace") if isinstance(line, bytes) else line
     text = text.rstrip("\n")
@@ -42,7 +49,7 @@ def render(line: str | bytes, lang: Literal["zh", "en"] | None = None, zone: tzi
     kind = EVENTS.get(name)
     phrase = name if kind is None else (kind.zh if language == "zh" else kind.en)
     incident = found.get("incident")
-    fields = _Fields({key: _shown(value, joiner, zone) for key, value in data.items()})
+    fields = _Fields({key: _shown(_named(value, names or {}), joiner, zone) for key, value in data.items()})
     fields["by"] = found.get("by") or "—"
     if incident is not None:
         fields.setdefault("number", _number(str(incident)))
@@ -54,6 +61,12 @@ def render(line: str | bytes, lang: Literal["zh", "en"] | None = None, zone: tzi
     if ids:
         parts.append(f"[{' '.join(ids)}]")
     return " ".join(part for part in parts if part)
+
+
+def _named(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [names.get(one, one) for one in value if isinstance(one, str)]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _number(text: str) -> str:

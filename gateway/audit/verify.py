@@ -90,9 +90,7 @@ def verify_journal(store: Store) -> Verified:
         entries = store.read_now(lambda tx: journal.sealed_after(tx, state.seq or 0, 1000))
         if not entries:
             return Verified(lines=state.lines, first=state.first, last=state.seq, head=state.head)
-        lines = [
-            chain.line(chain.body(one, one.seq or 0, one.prev or GENESIS), one.hash or GENESIS) for one in entries
-        ]
+        lines = [chain.line(chain.body(one, one.seq or 0, one.prev or GENESIS), one.hash or GENESIS) for one in entries]
         found = _check(lines, state)
         if found is not None:
             place = (state.seq or 0) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 import tomllib
@@ -75,7 +76,7 @@ class Lazy(TranslatedGroup):
 def _translate(command: click.Command) -> None:
     """Put the command's help into the operator's language: what it does; the examples speak for themselves."""
     if command.help and not getattr(command, "translated", False):
-        what, mark, examples = command.help.partition("\n\n\b\nExamples:")
+        what, mark, examples = inspect.cleandoc(command.help).partition("\n\n\b\nExamples:")
         command.help = _(what) + mark.replace("Examples:", _("Examples:")) + examples
         for param in command.params:
             if isinstance(param, click.Option) and param.help:

@@ -44,13 +44,16 @@ def tail(conf: Path, follow: bool, lines: int, file: Path | None, raw: bool) -> 
     """
     from gateway.audit.follow import tail as following
     from gateway.audit.text import render
+    from gateway.cli.link import load
 
-    path = _log(conf, file)
+    config = load(conf)
+    path = file or config.audit_log
+    names = {office.id: office.name for office in config.directory.offices}
     if not path.exists() and not follow:
         fail(_("no audit log at {path}").format(path=path))
     try:
         for line in following(path, lines=lines, follow=follow):
-            click.echo(line if raw else render(line))
+            click.echo(line if raw else render(line, names=names))
     except KeyboardInterrupt:
         raise SystemExit(0) from None
 

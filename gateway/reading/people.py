@@ -102,7 +102,7 @@ def _unit(text: str, turns: list[Turn]) -> tuple[str | None, int]:
         if unit and len(unit[0]) >= len(opening["unit"]) - 3:
             return unit[0], opening.start("unit")
     first = lazy(
-        rf"(?:[^\n]*\n)?(?P<unit>[\u4e00-\u9fff]{{2,16}}?(?:{_SUFFIX}){_MORE})(?:报告|报称?)?:"
+        rf"(?:[^\n]*\n)?(?P<unit>[\u4e00-\u9fff]{{2,16}}?(?:{_SUFFIX}){_MORE})(?:报告|报称?)?(?:\([^()\n]{{1,8}}\))?:"
     ).match(text[:300])
     if first and not _ADDRESSED.match(first["unit"]):
         return first["unit"], first.start("unit")

@@ -70,6 +70,7 @@ def stated(text: str) -> dict[str, Any]:
         ("客车侧翻，当场死亡3人，另有1人送医后死亡。", {"deaths": 4}),
         ("更正：前报死亡5人有误，应为4人死亡。", {"deaths": 4}),
         ("续报：死亡人数上升到七人，受伤人数降至9人。", {"deaths": 7, "injured": 9}),
+        ("续报：受伤人数核减为6人。", {"injured": 6}),
         # denials
         ("厂房垮塌，无人员伤亡。", {"deaths": 0, "injured": 0}),
         ("厂房垮塌，末造成人员伤亡。", {"deaths": 0, "injured": 0}),
@@ -87,6 +88,8 @@ def stated(text: str) -> dict[str, Any]:
         ("客车侧翻，伤亡9人，其中死亡2人、受伤7人。", {"casualties": 9, "deaths": 2, "injured": 7}),
         ("入室行凶，一对夫妻被害。", {"deaths": 2}),
         ("2人中毒死亡。", {"deaths": 2, "poisoned": 2}),
+        ("围墙倒了，砸着仨学生。", {"injured": 3}),
+        ("累计发热学生46例。", {"ill": 46}),
         # disaster
         ("暴雨，受灾人口1.2万人，倒塌房屋36间，农作物受灾面积4500亩，其中绝收800亩，2人失踪。",
          {"affected": 12000, "houses": 36, "crop_mu": 4500, "crop_lost_mu": 800, "missing": 2}),
