@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString, serverFromString
-from twisted.internet.interfaces import IListeningPort
 
 T = TypeVar("T")
 
@@ -35,13 +34,14 @@ def future(deferred: Deferred[T]) -> asyncio.Future[T]:
 
 async def connect(factory: Any, endpoint: str) -> Any:
     """Connect ``factory`` to a Twisted client endpoint such as ``tcp:127.0.0.1:2775``; returns its protocol."""
-    return await future(clientFromString(reactor(), endpoint).connect(factory))
+    client: Any = clientFromString(reactor(), endpoint)  # type: ignore[no-untyped-call]
+    return await future(client.connect(factory))
 
 
 class Listener:
     """A listening port that stops with ``await``."""
 
-    def __init__(self, port: IListeningPort) -> None:
+    def __init__(self, port: Any) -> None:
         self.port = port
 
     async def stop(self) -> None:
@@ -53,7 +53,8 @@ class Listener:
 
 async def listen(factory: Any, endpoint: str) -> Listener:
     """Listen on a Twisted server endpoint such as ``tcp:26004:interface=127.0.0.1``."""
-    return Listener(await future(serverFromString(reactor(), endpoint).listen(factory)))
+    server: Any = serverFromString(reactor(), endpoint)  # type: ignore[no-untyped-call]
+    return Listener(await future(server.listen(factory)))
 
 
 def call_later(seconds: float, function: Callable[[], object]) -> asyncio.TimerHandle:

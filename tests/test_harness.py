@@ -20,10 +20,10 @@ from gateway.testing import CANARY, ChannelCase, MemoryIntake, MemoryServices, P
 from gateway_plugins.email_smtp import EmailSettings, EmailSmtp
 from gateway_plugins.fax_mail import FaxMail, FaxSettings
 from gateway_plugins.phone_transcript import PhoneSettings, PhoneTranscript
-from gateway_plugins.sms_smpp import Settings as SmsSettings
-from gateway_plugins.sms_smpp import SmsSmpp
 from gateway_plugins.smpp import text
 from gateway_plugins.smpp.inbound import SMPP_TYPE
+from gateway_plugins.sms_smpp import Settings as SmsSettings
+from gateway_plugins.sms_smpp import SmsSmpp
 from gateway_plugins.to_mail import MailSettings, ToMail
 from gateway_plugins.to_sms import Settings as ToSmsSettings
 from gateway_plugins.to_sms import ToSms

@@ -200,8 +200,9 @@ def deliveries(ctx: click.Context, number: str | None, state: str | None, limit:
     if as_json_:
         return as_json(rows)
     heads = [_("delivery"), _("incident"), _("destination"), _("transport"), _("state"), _("attempts"), _("delivered"), _("why")]
-    table(heads, [[r["id"], r["incident"], r["destination"], r["transport"], _(r["state"]), r["attempts"], r["delivered_at"], r["why"]]
-                  for r in rows])  # fmt: skip
+    fields = ("id", "incident", "destination", "transport", "state", "attempts", "delivered_at", "why")
+    table(heads, [[_(r[name]) if name == "state" else r[name] for name in fields] for r in rows])
+    return None
 
 
 @deliveries.command("retry")
