@@ -7,7 +7,8 @@ if [ ! -e "$DIR/gateway.toml" ]; then
     "$BIN/gateway" init "$DIR" --demo --base-port "$PORT"
 fi
 "$BIN/gateway" --conf "$DIR" check
-"$BIN/gateway" --conf "$DIR" run --log-level warning &
+echo "starting the daemon; its log is $DIR/daemon.log"
+"$BIN/gateway" --conf "$DIR" run 2>>"$DIR/daemon.log" &
 DAEMON=$!
 trap 'kill -TERM "$DAEMON" 2>/dev/null || true; wait "$DAEMON" 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM

@@ -7,6 +7,7 @@ processes; what fails there still becomes an incident "needs a person".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -15,19 +16,19 @@ from typing import Any
 from gateway import register
 from gateway.alarms import Alarms
 from gateway.core.errors import Malformed, StorageTrouble
-from gateway.core.model import Message, RawMessage
+from gateway.core.model import Event, Message, RawMessage
 from gateway.house import House
 from gateway.i18n import _
-from gateway.store import Store, Tx, messages, parts
+from gateway.store import Stale, Store, Tx, journal, messages, parts
 from gateway.workers import WorkerFailed, WorkerPool
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
 BATCH_BYTES = 64 * 1024 * 1024
 INLINE_BYTES = 64 * 1024
 """A body larger than this is never read on the loop, whatever its channel asks for."""
-LANES = ("sms", "phone", "email", "fax")
+LANES = {"sms": 64, "phone": 64, "email": 8, "fax": 1}
+"""How many messages of each kind are in hand at once; a slow kind takes few, so that none waits for the slowest."""
 IDLE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 
@@ -55,20 +56,22 @@ class Desk:
         self._wake_dispatch = wake_dispatch
         self._awake = {lane: asyncio.Event() for lane in LANES}
         self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self.on_error: Callable[[BaseException], None] = lambda error: None
-        self.beat: datetime = clock()
 
     def start(self) -> None:
         """Start one task per lane, and the one that releases long messages whose parts never came."""
         self._tasks = [asyncio.create_task(self._lane(lane), name=f"desk-{lane}") for lane in LANES]
         self._tasks.append(asyncio.create_task(self._release_parts(), name="desk-parts"))
 
-    async def stop(self) -> None:
-        """Finish the batch in hand; what is left stays accepted and is taken at the next start."""
-        self._stopping = True
+    async def stop(self, within: float) -> None:
+        """Finish what is in hand, ``within`` seconds; what is left stays accepted and is taken at the next start."""
+        self._stopping.set()
         self.wake()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        _done, late = await asyncio.wait(self._tasks, timeout=within) if self._tasks else (set(), set())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     def wake(self) -> None:
         """Something was accepted."""
@@ -76,40 +79,54 @@ class Desk:
             event.set()
 
     async def _lane(self, lane: str) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._awake[lane].clear()
             try:
-                worked = await self._batch(lane)
+                if await self._batch(lane):
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._awake[lane].wait(), IDLE_SECONDS)
             except StorageTrouble as trouble:
                 self._alarms.raise_("storage", why=str(trouble), name=lane)
-                worked = False
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception as error:
-                log.exception("desk lane %s", lane)
+                # No fault may end a lane: it says so, and goes on.
+                log.error("desk lane %s: %s", lane, type(error).__name__)
                 self.on_error(error)
-                worked = False
+                self._alarms.raise_("desk", why=f"lane {lane}: {type(error).__name__}")
                 await asyncio.sleep(RETRY_SECONDS)
-            self.beat = self._clock()
-            if not worked and not self._stopping:
-                try:
-                    await asyncio.wait_for(self._awake[lane].wait(), IDLE_SECONDS)
-                except TimeoutError:
-                    await self._alarms.flush()
 
     async def _batch(self, lane: str) -> bool:
-        rows = await self._store.read(lambda tx: messages.pending(tx, lane, BATCH))
+        rows = await self._store.read(lambda tx: messages.pending(tx, lane, LANES[lane]))
         rows = _bounded(rows)
         if not rows:
             return False
         house = self.house
-        prepared = await asyncio.gather(*(self._prepare(house, row) for row in rows))
-        # Handed to the writer in order; it runs them in order, many to a transaction, each in its own savepoint.
-        await asyncio.gather(*(self._take(house, row, ready) for row, ready in zip(rows, prepared, strict=True)))
+        reading: list[asyncio.Task[register.Prepared]] = [asyncio.create_task(self._prepare(house, row)) for row in rows]
+        taking: list[asyncio.Task[None]] = []
+        try:
+            # Read side by side, taken in order: each is handed to the writer as soon as those before it are, and the writer
+            # runs many to a transaction, each in its own savepoint.
+            for row, task in zip(rows, reading, strict=True):
+                taking.append(asyncio.create_task(self._take(house, row, await task)))
+            await asyncio.gather(*taking)
+        finally:
+            every: list[asyncio.Task[Any]] = [*reading, *taking]
+            for pending in every:
+                pending.cancel()
+            await asyncio.gather(*every, return_exceptions=True)
         self._wake_dispatch()
         return True
 
     async def _prepare(self, house: House, row: messages.MessageRow) -> register.Prepared:
-        raw = await self._store.read(lambda tx: messages.raw(tx, row.id))
+        """Whatever a message holds, this returns something that can be taken; only storage trouble is raised."""
+        try:
+            raw = await self._store.read(lambda tx: messages.raw(tx, row.id))
+        except StorageTrouble:
+            raise
+        except Exception as error:
+            self._alarms.raise_("desk", why=f"stored bytes cannot be opened: {type(error).__name__}", message=row.id)
+            return register.blank(_("the stored bytes cannot be opened"))
         message, failed = await self._read(raw)
         if len(message.text) + len(message.quoted) > INLINE_BYTES:
             return await asyncio.to_thread(self._prepare_now, house, row, message, failed, raw.meta)
@@ -123,8 +140,7 @@ class Desk:
         except Exception as error:
             log.error("message %s could not be read: %s", row.id, type(error).__name__)
             self.on_error(error)
-            blank = Message(text="", unread=_("the text could not be read"))
-            return register.prepare(house, row, blank, _("the text could not be read"), meta)
+            return register.blank(_("the text could not be read"))
 
     async def _read(self, raw: RawMessage) -> tuple[Message, str | None]:
         """Undo the carrier's format: in this process where that is safe, in a worker where it may not be."""
@@ -147,35 +163,44 @@ class Desk:
 
     async def _take(self, house: House, row: messages.MessageRow, ready: register.Prepared) -> None:
         now = self._clock()
-        try:
-            await self._store.write(lambda tx: register.take(tx, house, row, ready, now))
-        except StorageTrouble:
-            raise
-        except Exception as error:
-            log.exception("message %s could not be taken", row.id)
-            self.on_error(error)
-            self._alarms.raise_("desk", why=_("a message could not be taken; a person must read it"), message=row.id)
-            blank = register.blank(_("the desk failed on this message ({error})").format(error=type(error).__name__))
-            await self._store.write(lambda tx: register.take(tx, house, row, blank, now))
+        for left in (1, 0):
+            try:
+                await self._store.write(lambda tx: register.take(tx, house, row, ready, now))
+                return
+            except StorageTrouble:
+                raise
+            except Stale as error:
+                # Another node changed the same incident in between: decided again on what is there now.
+                failure: Exception = error
+                if left:
+                    continue
+            except Exception as error:
+                failure = error
+            break
+        log.error("message %s could not be taken: %s", row.id, type(failure).__name__)
+        self.on_error(failure)
+        self._alarms.raise_("desk", why=_("a message could not be taken; a person must read it"), message=row.id)
+        bare = register.blank(_("the desk failed on this message ({error})").format(error=type(failure).__name__), ready)
+        await self._store.write(lambda tx: register.take(tx, house, row, bare, now))
+
+    async def _release_parts(self) -> None:
+        """Long messages whose parts never came: what is there of them goes on its way, marked so."""
+        while not self._stopping.is_set():
+            try:
+                if await self._store.write(self._overdue_parts):
+                    self.wake()
+            except Exception as error:
+                self._alarms.raise_("storage", why=f"parts: {type(error).__name__}")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), min(self.house.config.limits.parts_seconds / 4, IDLE_SECONDS))
 
     def _overdue_parts(self, tx: Tx) -> list[parts.Released]:
         now = self._clock()
-        return parts.release_partial(tx, now - timedelta(seconds=self.house.config.limits.parts_seconds), now)
-
-    async def _release_parts(self) -> None:
-        seconds = self.house.config.limits.parts_seconds
-        while not self._stopping:
-            try:
-                released = await self._store.write(self._overdue_parts)
-                if released:
-                    self.wake()
-            except StorageTrouble as trouble:
-                self._alarms.raise_("storage", why=str(trouble))
-            try:
-                await asyncio.wait_for(self._awake["sms"].wait(), min(seconds, IDLE_SECONDS))
-                await asyncio.sleep(0.05)
-            except TimeoutError:
-                pass
+        released = parts.release_partial(tx, now - timedelta(seconds=self.house.config.limits.parts_seconds), now)
+        for one in released:
+            data = {"via": one.via, "have": one.have, "parts": one.total, "completes": one.completes}
+            journal.emit(tx, Event(at=now, event="partial_released", message=one.id, data=data))
+        return released
 
 
 def _bounded(rows: list[messages.MessageRow]) -> list[messages.MessageRow]:

@@ -7,7 +7,7 @@ changes nothing the second time. The daemon, ``gateway explain`` and the demo al
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,6 @@ from gateway.core import catalogue, matching, outgoing, render, triage
 from gateway.core.calendar import Moment
 from gateway.core.directory import Unit
 from gateway.core.model import (
-    Address,
     Classification,
     Destination,
     Doubt,
@@ -32,10 +31,15 @@ from gateway.core.model import (
 )
 from gateway.house import House
 from gateway.i18n import _
-from gateway.store import Tx, deliveries, incidents, journal, messages
+from gateway.outbox import put
+from gateway.quarantine import seal
+from gateway.store import Tx, incidents, journal, messages
 
 CANDIDATES_FOR = timedelta(days=7)
+BODY_ALONE = 60
+"""Characters from which a body is taken to tell something itself, not only to point to its attachments."""
 UNCERTAIN = {
+    "attachment_beside": "an attachment came along whose text was not judged; compare with the original",
     "partial": "a part of this long message is missing",
     "ocr_dropped_line": "the page may hold a line that was not recognised; compare with the page",
 }
@@ -88,7 +92,8 @@ def prepare(
     marking = reading.find_marking(texts) or ("parts sealed" if "sealed_parts" in meta else None)
     unit = house.config.directory.unit(sender)
     if marking:
-        return Prepared(message=message, sender=sender, unit=unit, marking=marking)
+        return Prepared(message=message, sender=sender, unit=unit, marking=marking, completes=meta.get("completes"))
+    message = _with_attachments(message)
     local = house.local(row.received_at)
     report = reading.read(
         message,
@@ -105,17 +110,34 @@ def prepare(
     )
 
 
+def _with_attachments(message: Message) -> Message:
+    """Where the body only points to its attachments, their text is read as the report; beside a body that tells something
+    itself they are named for a person to compare."""
+    texts = [(a.name, a.text) for a in message.attachments if a.text and a.text.strip()]
+    if not texts:
+        return message
+    if len(render.canonical(message.text)) >= BODY_ALONE:
+        return msgspec.structs.replace(message, flags=(*message.flags, "attachment_beside"))
+    joined = "\n".join([message.text.rstrip(), *(f"【{name}】\n{text}" for name, text in texts)]).lstrip("\n")
+    return msgspec.structs.replace(message, text=joined)
+
+
 def _second_opinions(house: House, message: Message, report: Report, found: Classification) -> Classification:
     """Plugins add items and doubts; they never take one away."""
     items, review = list(found.items), list(found.review)
     review += [Doubt(item=None, because=_(why)) for flag, why in UNCERTAIN.items() if flag in message.flags]
     if message.unread and message.text.strip():
         review.append(Doubt(item=None, because=message.unread))
-    for reader in house.readers.values():
-        review += reader.read(message, report)
-    for classifier in house.classifiers.values():
-        for more in classifier.classify(report, found):
-            (items if isinstance(more, Match) else review).append(more)
+    for name, plugin in (*house.readers.items(), *house.classifiers.items()):
+        try:
+            more = plugin.read(message, report) if name in house.readers else plugin.classify(report, found)
+            items += [one for one in more if isinstance(one, Match)]
+            review += [one for one in more if isinstance(one, Doubt)]
+        except Exception as error:
+            # One plugin's failure is a doubt for a person; it never holds up the report.
+            review.append(
+                Doubt(item=None, because=_("plugin {name} failed ({error})").format(name=name, error=type(error).__name__))
+            )
     return msgspec.structs.replace(found, items=tuple(items), review=tuple(review))
 
 
@@ -123,8 +145,11 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
     """Apply what ``prepared`` says to the register. ``now`` is the instant of the work, not the one that decides."""
     if messages.get(tx, row.id).state != "accepted":
         return Taken(action="duplicate", because="already taken")
+    if not prepared.sender:
+        prepared = replace(prepared, sender=row.sender)
     if prepared.marking:
-        return _quarantine(tx, house, row, prepared, now)
+        seal(tx, house, row, sender=prepared.sender, unit=prepared.unit, completes=prepared.completes, now=now)
+        return Taken(action="quarantine", because="marking")
     if prepared.sender != row.sender:
         messages.note_sender(tx, row.id, prepared.sender)
     copy = _copy_of(tx, house, row, prepared)
@@ -159,22 +184,26 @@ def _unreadable(prepared: Prepared, decided: triage.Triage) -> str | None:
     """Why a person must look at the original, whatever was thought of the rest: content that could not be read. Beside a
     readable text that only matters where the text alone would have let the message rest."""
     message, report = prepared.message, prepared.report
-    if prepared.failed or not message.unread:
+    if prepared.failed:
         return prepared.failed
-    if not message.text.strip():
-        return message.unread
+    if not message.text.strip() and (message.unread or message.attachments):
+        return message.unread or _("only attachments, which could not be read")
     unasked = report is not None and report.noise in ("spam", "auto_reply")
-    return message.unread if decided.action in ("ignore", "below_threshold") and not unasked else None
+    if decided.action in ("ignore", "below_threshold") and not unasked and (message.unread or message.attachments):
+        return message.unread or _("attachments came with it: {count}").format(count=len(message.attachments))
+    return None
 
 
 def _completed(tx: Tx, prepared: Prepared) -> matching.Verdict | None:
     """A long message that came whole after it had been released in part belongs to the incident of that part."""
     if prepared.completes is None:
         return None
-    first = messages.get(tx, prepared.completes)
-    if first.incident is None:
+    incident = messages.get(tx, prepared.completes).incident
+    while incident is not None and (into := incidents.merged_into(tx, incident)) is not None:
+        incident = into
+    if incident is None:
         return None
-    return matching.Verdict(action="attach", incident=first.incident, why=_("the rest of a long message"))
+    return matching.Verdict(action="attach", incident=incident, why=_("the rest of a long message"))
 
 
 def _copy_of(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared) -> str | None:
@@ -205,80 +234,6 @@ def _ignore(tx: Tx, row: messages.MessageRow, prepared: Prepared, because: str, 
     messages.set_state(tx, row.id, "ignored", why=because, carrier_id=prepared.message.message_id)
     journal.emit(tx, Event(at=now, event="ignored", message=row.id, data={"why": because}))
     return Taken(action="ignore", report=prepared.report, found=prepared.found, because=because)
-
-
-def _quarantine(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now: datetime) -> Taken:
-    """Seal the key away for the bureau; what goes out says that something came, not what."""
-    messages.quarantine(tx, row.id, house.bureau_public)
-    journal.emit(
-        tx,
-        Event(
-            at=now,
-            event="quarantined",
-            message=row.id,
-            data={"channel": row.channel, "via": row.via, "to": house.config.secrecy_office},
-        ),
-    )
-    values = {
-        "number": row.id,
-        "channel": render.CHANNELS[row.channel],
-        "received_at": house.local(row.received_at).strftime("%Y-%m-%d %H:%M"),
-        "sender": prepared.sender,
-        "city": house.config.city,
-    }
-    directory, templates = house.config.directory, house.config.templates
-    bureau = directory.office(house.config.secrecy_office)
-    if bureau is not None:
-        put(tx, row, None, [outgoing.notice("marked", bureau.id, bureau.ways, templates, values)], now)
-    back = reply_ways(house, row, prepared.unit)
-    if back:
-        put(tx, row, None, [outgoing.notice("marked_sender", f"sender:{row.id}", back, templates, values)], now)
-    else:
-        journal.emit(
-            tx,
-            Event(
-                at=now,
-                event="alarm",
-                message=row.id,
-                data={"what": "secrecy", "why": "no way back to the sender of a marked message"},
-            ),
-        )
-    return Taken(action="quarantine", because="marking")
-
-
-def reply_ways(house: House, row: messages.MessageRow, unit: Unit | None) -> tuple[Address, ...]:
-    """Ways back to whoever sent ``row``: the way it came, else what the directory knows of the unit."""
-    by = house.config.reply_transports
-    found: list[Address] = []
-    if row.channel == "email" and "@" in row.sender:
-        found.append(Address(transport=by["email"], address=row.sender))
-    if row.channel == "sms":
-        found.append(Address(transport=by["sms"], address=row.sender))
-    for phone in (p.phone for p in unit.informants if p.phone) if unit else ():
-        found.append(Address(transport=by["sms"], address=phone))
-    if unit and unit.mail:
-        found.append(Address(transport=by["email"], address=unit.mail))
-    return tuple(dict.fromkeys(found))
-
-
-def put(tx: Tx, row: messages.MessageRow, incident: Incident | None, drafts: list[outgoing.Draft], now: datetime) -> None:
-    """Queue ``drafts``; each is a row before the transaction that decided it ends."""
-    for draft in drafts:
-        queued = deliveries.DeliveryRow(
-            id=tx.new_id(),
-            incident=incident.id if incident else None,
-            message=row.id,
-            destination=draft.destination,
-            duty=draft.duty,
-            transport=draft.ways[0].transport,
-            address=draft.ways[0].address,
-            created_at=now,
-            next_try_at=now,
-            ways=draft.ways[1:],
-            cleared=draft.cleared,
-        )
-        what = deliveries.Content(subject=draft.subject, text=draft.text, short_text=draft.short_text)
-        deliveries.insert(tx, queued, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +276,10 @@ class _Work:
         event = {"below_threshold": "below_threshold", "drill": "drill"}.get(action, "registered")
         self._emit(event, incident, items=list(items), kinds=list(found.kinds), rules=found.rules or None)
         if needs_person:
-            self._emit("needs_person", incident, why=needs_person)
+            # The sentence may name figures; the record says which items are in doubt, or why nothing could be read.
+            doubtful = [doubt.item for doubt in review if doubt.item]
+            unread = self.prepared.failed or self.prepared.message.unread
+            self._emit("needs_person", incident, what=doubtful, why=unread)
         moment = self.house.config.calendar.moment(local)
         route = () if state != "open" else self._send(incident, moment, because)
         return Taken(action=action, incident=incident, report=report, found=found, moment=moment, route=route, because=because,
@@ -334,7 +292,8 @@ class _Work:
         facts, revisions = matching.combine(before.report, report)
         again = catalogue.classify(self.house.config.catalogue, facts, subject=before.title)
         items = tuple(dict.fromkeys((*(m.item for m in found.items), *(m.item for m in again.items), *before.items)))
-        state: IncidentState = "followed_up" if before.state == "open" else before.state
+        # A further report opens again what was closed: the matter is not over.
+        state: IncidentState = "followed_up" if before.state in ("open", "closed") else before.state
         if before.state == "below_threshold" and (items or found.review):
             state = "open"
         incident = msgspec.structs.replace(
@@ -351,14 +310,15 @@ class _Work:
         incident = incidents.update(self.tx, incident)
         self._link(incident, "read", None)
         if action == "merge":
-            self._emit("merged", incident, into=incident.number, why=verdict.why)
+            self._emit("merged", incident, into=incident.number)
         else:
-            self._emit("attached", incident, kind=report.kind, items=list(items), why=verdict.why)
+            self._emit("attached", incident, kind=report.kind, items=list(items), certain=verdict.certain)
         for revision in revisions:
             self._emit("revised", incident, field=revision.field)
         moment = self.house.config.calendar.moment(self.house.local(self.row.received_at))
         # What leaves is the new report under the incident's number: the reader needs what was said now.
-        told = msgspec.structs.replace(incident, report=report, title=before.title)
+        # Who was told nothing before needs all that is known.
+        told = incident if before.state == "below_threshold" else msgspec.structs.replace(incident, report=report)
         route = self._send(told, moment, verdict.why) if incident.state in ("open", "followed_up") else ()
         shown = msgspec.structs.replace(
             found, items=tuple(Match(item=item, why=incident.why.get(item, ())) for item in items), missing=incident.missing
@@ -375,9 +335,16 @@ class _Work:
     def _send(self, incident: Incident, moment: Moment, because: str) -> tuple[Destination, ...]:
         config, row = self.house.config, self.row
         named: dict[str, Destination] = {}
-        for router in self.house.routers.values():
-            for destination in router.route(incident, moment, config.directory):
-                named.setdefault(destination.office, destination)
+        for name, router in self.house.routers.items():
+            try:
+                for destination in router.route(incident, moment, config.directory):
+                    named.setdefault(destination.office, destination)
+            except Exception as error:
+                self._emit("alarm", incident, what="routing", plugin=name, why=f"router failed: {type(error).__name__}")
+        if not named:
+            # Better too many than nobody.
+            self._emit("alarm", incident, what="routing", why="no router named an office: sent to every office")
+            named = {o.id: Destination(office=o.id, because="no route") for o in config.directory.offices if o.role == "office"}
         values = render.incident_values(
             incident, city=config.city, received_at=moment.local, channel=row.channel, sender=self.prepared.sender
         )
@@ -386,12 +353,10 @@ class _Work:
         made, unreachable = outgoing.drafts(
             incident, list(named.values()), config.directory, config.templates, values, form  # type: ignore[arg-type]
         )  # fmt: skip
-        put(self.tx, row, incident, made, self.now)
+        put(self.tx, row, incident.id, made, self.now)
         self._emit("routed", incident, destinations=list(named), why=moment.why, working_hours=moment.working)
         for office in unreachable:
             self._emit("alarm", incident, what="routing", why=f"no way to office {office}")
-        if not named:
-            self._emit("alarm", incident, what="routing", why="no router named an office")
         if not moment.known:
             self._emit("alarm", incident, what="routing", why=f"calendar year {moment.local.year} unknown: taken as out of hours")
         return tuple(named.values())
@@ -406,6 +371,10 @@ def _next_step(action: str, needs_person: str | None) -> str:
     return "由人识读原件" if needs_person else "等待签收"
 
 
-def blank(why: str) -> Prepared:
-    """What the desk takes when even taking failed: nothing of the content, a person must look."""
-    return Prepared(message=Message(text="", unread=why), report=Report(text=""), failed=why)
+def blank(why: str, tried: Prepared | None = None) -> Prepared:
+    """What the desk takes when even taking failed: nothing of the content, a person must look. A marking that was found
+    stays found."""
+    bare = Prepared(message=Message(text="", unread=why), report=Report(text=""), failed=why)
+    if tried is None:
+        return bare
+    return replace(bare, sender=tried.sender, unit=tried.unit, marking=tried.marking, completes=tried.completes)
