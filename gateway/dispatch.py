@@ -22,7 +22,7 @@ from gateway.alarms import Alarms
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Delivery, DeliveryState, Event
 from gateway.core.outcomes import Delivered, Outcome, Receipt, Refused, TryLater
-from gateway.store import Store, Tx, deliveries, fallback, incidents, journal, receipts
+from gateway.store import KeyGone, Store, Tampered, Tx, deliveries, fallback, incidents, journal, receipts
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def judge(outcome: Outcome, row: deliveries.DeliveryRow, now: datetime, backoff:
                 next_try_at=now + backoff.after(row.id, row.attempts, after),
                 why=why,
                 progress=progress,
-                fall_back=bool(row.ways) and row.attempts == rules.fallback_after,
+                fall_back=bool(row.ways) and row.attempts >= rules.fallback_after,
             )
 
 
@@ -85,7 +85,11 @@ class Rules(Struct, frozen=True, kw_only=True):
     give_up_after: float = 86_400.0
     send_timeout: float = 60.0
     concurrency: int = 32
-    lease: float = 120.0
+
+    @property
+    def lease(self) -> timedelta:
+        """How long an attempt is ours: its own time and a minute to note what came of it."""
+        return timedelta(seconds=self.send_timeout + 60)
 
 
 class Leased(Struct, frozen=True, kw_only=True):
@@ -118,13 +122,11 @@ class Dispatcher:
         self._clock = clock
         self._alarms = alarms
         self._awake = asyncio.Event()
-        self._free = asyncio.Semaphore(rules.concurrency)
         self._sending: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._tidied = clock()
         self.on_error: Callable[[BaseException], None] = lambda error: None
-        self.beat: datetime = clock()
 
     async def start(self) -> None:
         """Take back what an earlier run of this host left in the air, then start."""
@@ -164,7 +166,6 @@ class Dispatcher:
                 log.exception("dispatch round")
                 self.on_error(error)
                 wait = 1.0
-            self.beat = self._clock()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._awake.wait(), wait)
 
@@ -178,7 +179,11 @@ class Dispatcher:
         due = await self._store.read(deliveries.next_due)
         if due is None:
             return 5.0
-        return min(5.0, max(0.01, (due - self._clock()).total_seconds()))
+        now = self._clock()
+        if due <= now:
+            # Nothing was due to be sent, so a lease ran out: whoever held it is gone.
+            await self._store.write(lambda tx: deliveries.release_stale(tx, None, now))
+        return min(5.0, max(0.05, (due - now).total_seconds()))
 
     async def step(self, now: datetime) -> bool:
         """Lease what is due and begin to send it; True where there was something."""
@@ -199,9 +204,15 @@ class Dispatcher:
         leased = []
         for row in deliveries.due(tx, now, room):
             # State is looked at again here, in the transaction that leases: an acknowledgement may have come since.
-            delivery = deliveries.lease(tx, row.id, self._owner, now + timedelta(seconds=self._rules.lease), now)
+            number = incidents.get(tx, row.incident).number if row.incident else None
+            try:
+                delivery = deliveries.lease(tx, row.id, self._owner, now + self._rules.lease, now)
+            except (Tampered, KeyGone) as error:
+                # One row that cannot be opened is set aside for a person; the others go on.
+                fallback.refuse(tx, row.id, type(error).__name__)
+                alarm(tx, row, number, now, f"a delivery to {row.destination} cannot be opened: {type(error).__name__}")
+                continue
             if delivery is not None:
-                number = incidents.get(tx, row.incident).number if row.incident else None
                 numbered = msgspec.structs.replace(delivery, incident=number)
                 leased.append(Leased(row=deliveries.get(tx, row.id), delivery=numbered, number=number))
         return leased
@@ -209,11 +220,11 @@ class Dispatcher:
     async def _send(self, leased: Leased) -> None:
         row = leased.row
         outcome = await self._attempt(row, leased.delivery)
-        now = self._clock()
-        verdict = judge(outcome, row, now, self._backoff, self._rules)
         while True:
+            now = self._clock()
             try:
-                await self._store.write(lambda tx: settle(tx, leased, verdict, now, self._receipts_from(row)))
+                verdict = judge(outcome, row, now, self._backoff, self._rules)
+                await self._store.write(lambda tx, v=verdict, at=now: self._settle(tx, leased, v, at))  # type: ignore[misc]
                 break
             except StorageTrouble as trouble:
                 # The lease stands; until the store takes the answer nobody else sends this delivery.
@@ -221,9 +232,22 @@ class Dispatcher:
                 if self._stopping:
                     return
                 await asyncio.sleep(0.5)
-        if verdict.exhausted:
-            self._alarms.raise_("delivery", why=f"no way left to {row.destination}: {verdict.why}", delivery=row.id)
+            except Exception as error:
+                # An outcome that cannot be kept is a fault of the transport's: the delivery is tried again.
+                self.on_error(error)
+                why = f"transport {row.transport}: its answer cannot be kept ({type(error).__name__})"
+                self._alarms.raise_("delivery", why=why, delivery=row.id)
+                if outcome == (again := TryLater(why)):
+                    return
+                outcome = again
         self._awake.set()
+
+    def _settle(self, tx: Tx, leased: Leased, verdict: Verdict, now: datetime) -> None:
+        settle(tx, leased, verdict, now, self._receipts_from(leased.row), self._backoff, self._rules)
+
+    def receipt(self, tx: Tx, receipt: Receipt, now: datetime) -> None:
+        """Take a carrier's receipt, for intake."""
+        take_receipt(tx, receipt, now, self._backoff, self._rules)
 
     def _receipts_from(self, row: deliveries.DeliveryRow) -> str | None:
         """Under which channel's name the carrier will send its receipts."""
@@ -238,6 +262,10 @@ class Dispatcher:
             outcome = await asyncio.wait_for(transport.send(delivery), self._rules.send_timeout)
         except TimeoutError:
             return TryLater(f"no answer within {self._rules.send_timeout:g} s")
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise
+            return TryLater("transport was cancelled")
         except Exception as error:
             log.error("transport %s failed on delivery %s: %s", row.transport, row.id, type(error).__name__)
             self.on_error(error)
@@ -247,7 +275,7 @@ class Dispatcher:
         return outcome
 
 
-def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | None) -> None:
+def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | None, backoff: Backoff, rules: Rules) -> None:
     """Write what came of an attempt: the row's new state, the event, and the next way where one is due."""
     row = leased.row
     settled = deliveries.settle(
@@ -269,7 +297,7 @@ def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | N
         emit(tx, "delivered", leased, now, data)
         after = deliveries.get(tx, row.id)
         if after.state == "waiting":  # its receipt came before our own note of the yes, and said no
-            receipt_failed(tx, after, leased.number, now)
+            receipt_failed(tx, after, leased.number, now, backoff, rules)
             return
         for stopped in fallback.stop_others(tx, row, "delivered another way"):
             stopped_data = {"destination": row.destination, "why": "delivered another way"}
@@ -278,6 +306,15 @@ def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | N
     emit(tx, "delivery_failed", leased, now, {**data, "why": verdict.why})
     if verdict.fall_back:
         fallback.fall_back(tx, row, now)
+    elif verdict.exhausted and not fallback.others_left(tx, row):
+        alarm(tx, row, leased.number, now, f"no way left to {row.destination}: {verdict.why}")
+
+
+def alarm(tx: Tx, row: deliveries.DeliveryRow, number: str | None, now: datetime, why: str) -> None:
+    """An alarm about one delivery, kept in the transaction that decided it."""
+    log.error("delivery %s: %s", row.id, why)
+    data = {"what": "delivery", "why": why, "destination": row.destination, "transport": row.transport}
+    journal.emit(tx, Event(at=now, event="alarm", incident=number, delivery=row.id, data=data))
 
 
 def emit(tx: Tx, name: str, leased: Leased, now: datetime, data: dict[str, Any]) -> None:
@@ -285,8 +322,8 @@ def emit(tx: Tx, name: str, leased: Leased, now: datetime, data: dict[str, Any])
     journal.emit(tx, Event(at=now, event=name, incident=leased.number, delivery=leased.row.id, data=data))
 
 
-def take_receipt(tx: Tx, receipt: Receipt, now: datetime) -> None:
-    """A carrier's receipt: kept with its part; a failure sends the delivery back to waiting, and to its next way."""
+def take_receipt(tx: Tx, receipt: Receipt, now: datetime, backoff: Backoff, rules: Rules) -> None:
+    """A carrier's receipt: kept with its part; a failure is judged as any failed attempt is."""
     matched = receipts.take(tx, receipt, now)
     row = matched.delivery
     if not matched.new:
@@ -298,12 +335,23 @@ def take_receipt(tx: Tx, receipt: Receipt, now: datetime) -> None:
     number = incidents.get(tx, row.incident).number if row.incident else None
     data = {"destination": row.destination, "transport": row.transport, "state": receipt.state}
     journal.emit(tx, Event(at=now, event="receipt", incident=number, delivery=row.id, data=data))
-    if receipt.state == "failed":
-        receipt_failed(tx, row, number, now)
+    if receipt.state == "failed" and row.state == "waiting":
+        receipt_failed(tx, row, number, now, backoff, rules)
 
 
-def receipt_failed(tx: Tx, row: deliveries.DeliveryRow, number: str | None, now: datetime) -> None:
-    """The carrier took it and could not bring it: it waits again, and the next way is tried beside it."""
-    failed = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts, "why": "receipt: failed"}
+def receipt_failed(
+    tx: Tx, row: deliveries.DeliveryRow, number: str | None, now: datetime, backoff: Backoff, rules: Rules
+) -> None:
+    """The carrier took it and could not bring it: it waits its backoff, the next way is tried beside it, and in the end
+    it is given up as any other."""
+    verdict = judge(TryLater("receipt: failed"), row, now, backoff, rules)
+    failed = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts, "why": verdict.why}
     journal.emit(tx, Event(at=now, event="delivery_failed", incident=number, delivery=row.id, data=failed))
-    fallback.fall_back(tx, row, now)
+    if verdict.state == "refused":
+        fallback.refuse(tx, row.id, verdict.why)
+    else:
+        fallback.postpone(tx, row.id, verdict.next_try_at or now)
+    if row.ways:
+        fallback.fall_back(tx, row, now)
+    elif verdict.exhausted and not fallback.others_left(tx, row):
+        alarm(tx, row, number, now, f"no way left to {row.destination}: {verdict.why}")

@@ -9,7 +9,6 @@ from gateway.alarms import Alarms
 from gateway.core.errors import StorageTrouble, TooLarge
 from gateway.core.model import Event, RawMessage
 from gateway.core.outcomes import Receipt
-from gateway.dispatch import take_receipt
 from gateway.i18n import _
 from gateway.store import Store, Tx, journal, messages
 
@@ -26,7 +25,8 @@ class Intake:
         repeat_seconds: float,
         alarms: Alarms,
         wake: Callable[[], None],
-        wake_dispatch: Callable[[], None] = lambda: None,
+        take_receipt: Callable[[Tx, Receipt, datetime], None],
+        wake_dispatch: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -34,6 +34,7 @@ class Intake:
         self._repeat = repeat_seconds
         self._alarms = alarms
         self._wake = wake
+        self._take_receipt = take_receipt
         self._wake_dispatch = wake_dispatch
 
     async def accept(self, raw: RawMessage) -> messages.Accepted:
@@ -53,7 +54,7 @@ class Intake:
         """Keep a carrier's receipt. Raises ``StorageTrouble``."""
         now = self._clock()
         try:
-            await self._store.write(lambda tx: take_receipt(tx, receipt, now))
+            await self._store.write(lambda tx: self._take_receipt(tx, receipt, now))
         except StorageTrouble as trouble:
             self._alarms.raise_("storage", why=str(trouble), via=receipt.via)
             raise

@@ -35,7 +35,6 @@ from gateway.workers import WorkerPool
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 20.0
-SEAL_RETRY = 1.0
 SEAL_IDLE = 5.0
 
 
@@ -96,6 +95,7 @@ class Service:
         self.started: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._committed = asyncio.Event()
         self._zone = ZoneInfo(config.timezone)
 
     def now(self) -> datetime:
@@ -174,6 +174,7 @@ class Service:
             repeat_seconds=config.repeat_seconds,
             alarms=self.alarms,
             wake=self.desk.wake,
+            take_receipt=self.dispatcher.receipt,
             wake_dispatch=self.dispatcher.wake,
         )
         self.live = Live(config=config, store=self.store, channels=self.channels, alarms=self.alarms, wake=self._wake)
@@ -209,26 +210,22 @@ class Service:
 
     async def _seal(self) -> None:
         """Seal what was committed, as soon as it was; alarms that waited for the store are written in quiet moments."""
-        committed, loop = asyncio.Event(), asyncio.get_running_loop()
-        self.store.listeners.append(lambda: loop.call_soon_threadsafe(committed.set))
+        loop = asyncio.get_running_loop()
+        self.store.listeners.append(lambda: loop.call_soon_threadsafe(self._committed.set))
         while not self._stopping.is_set():
-            committed.clear()
+            self._committed.clear()
             try:
                 while await asyncio.to_thread(self.sealer.run_once):
                     pass
-                await self.alarms.flush()
             except AuditMismatch as error:
                 # A changed log is for people to look at; reports go on meanwhile, and their events wait in the journal.
                 self.alarms.raise_("sealer", why=str(error))
-                await self.alarms.flush()
-                await asyncio.sleep(SEAL_RETRY)
             except Exception as error:
                 report_error(error)
                 self.alarms.raise_("sealer", why=_("the audit log cannot be written: {error}").format(error=type(error).__name__))
-                await asyncio.sleep(SEAL_RETRY)
-                await asyncio.sleep(SEAL_RETRY)
+            await self.alarms.flush()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(committed.wait(), SEAL_IDLE)
+                await asyncio.wait_for(self._committed.wait(), SEAL_IDLE)
 
     async def stop(self) -> None:
         """Stop taking, finish what is in hand, seal the last events, close the store."""
@@ -236,16 +233,16 @@ class Service:
         await self.control.stop()
         for name, channel in self.channels.items():
             await self._stop_one(name, channel.stop())
-        await self.desk.stop()
+        await self.desk.stop(STOP_SECONDS / 4)
         await self.dispatcher.stop(STOP_SECONDS / 2)
         for name, transport in self.transports.items():
             await self._stop_one(name, transport.stop())
         for pool in self.pools.values():
             await pool.stop()
         await self.alarms.flush()
+        # The sealer's thread cannot be cancelled, and two of them would write lines twice: it is asked and waited for.
         self._stopping.set()
-        for task in self._tasks:
-            task.cancel()
+        self._committed.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._event("stopped", why=_("asked to"))
         with contextlib.suppress(AuditMismatch, OSError, StorageTrouble):

@@ -20,14 +20,14 @@ import sqlalchemy as sa
 
 from gateway.core.errors import StorageTrouble
 from gateway.store import engine, schema, tables
-from gateway.store.errors import KeyGone, NewerStore, NotFound, Stale, StoreRefused, WrongKey
+from gateway.store.errors import KeyGone, NewerStore, NotFound, Stale, StoreRefused, Tampered, WrongKey
 from gateway.store.ids import Ids
 from gateway.store.keys import StoreKeys
 from gateway.store.tx import Tx
 from gateway.store.upkeep import Upkeep
 from gateway.store.writer import Job, Writer, describe, is_trouble, run_one
 
-__all__ = ["KeyGone", "NewerStore", "NotFound", "Stale", "Store", "StoreKeys", "StoreRefused", "Tx", "WrongKey"]
+__all__ = ["KeyGone", "NewerStore", "NotFound", "Stale", "Store", "StoreKeys", "StoreRefused", "Tampered", "Tx", "WrongKey"]
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -197,7 +197,8 @@ def settle(
         done = sa.update(deliveries).where(*mine, deliveries.c.state == "sending")
         return tx.run(done.values(state=state, **values)).rowcount > 0
     at = delivered_at or tx.now()
-    values |= {"delivered_at": micros(at), "refs": _json(refs)}
+    # What an earlier attempt got through says nothing of a later one: a new attempt begins with the first part.
+    values |= {"delivered_at": micros(at), "refs": _json(refs), "progress": None}
     yes = sa.update(deliveries).where(*mine, deliveries.c.state.in_(_UNFINISHED)).values(state="delivered", **values)
     changed = tx.run(yes).rowcount > 0
     if not changed:
@@ -264,7 +265,7 @@ def retry(tx: Tx, delivery: str, now: datetime) -> bool:
     """Send again what was refused or stopped, or what waits, now; False where there is nothing to send again."""
     again = sa.update(deliveries).where(deliveries.c.id == delivery)
     again = again.where(deliveries.c.state.in_(("waiting", "refused", "stopped")))
-    return tx.run(again.values(state="waiting", next_try_at=micros(now), delivered_at=None)).rowcount > 0
+    return tx.run(again.values(state="waiting", next_try_at=micros(now), delivered_at=None, progress=None)).rowcount > 0
 
 
 def hold(tx: Tx, delivery: str, now: datetime) -> bool:

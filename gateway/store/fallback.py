@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from gateway.core import lifecycle
 from gateway.store import deliveries
 from gateway.store.delivery_rows import DeliveryRow
+from gateway.store.ids import micros
 from gateway.store.tables import deliveries as table
 from gateway.store.tx import Tx
 
@@ -37,6 +38,25 @@ def fall_back(tx: Tx, row: DeliveryRow, now: datetime) -> DeliveryRow | None:
     )
     deliveries.insert(tx, queued, deliveries.content(tx, row.id))
     return queued
+
+
+def postpone(tx: Tx, delivery: str, until: datetime) -> None:
+    """A delivery whose receipt said no waits for its next try; it begins with the first part again."""
+    waiting = sa.update(table).where(table.c.id == delivery, table.c.state == "waiting")
+    tx.run(waiting.values(next_try_at=micros(until), progress=None))
+
+
+def refuse(tx: Tx, delivery: str, why: str) -> bool:
+    """No further try by this way; False where it does not wait."""
+    waiting = sa.update(table).where(table.c.id == delivery, table.c.state.in_(("waiting", "sending")))
+    return tx.run(waiting.values(state="refused", why=why, lease_owner=None, lease_until=None)).rowcount > 0
+
+
+def others_left(tx: Tx, row: DeliveryRow) -> bool:
+    """True while another way to the same office is still being tried."""
+    place = sa.select(table.c.position).where(table.c.id == row.id).scalar_subquery()
+    asked = sa.select(table.c.id).where(table.c.position == place, table.c.id != row.id)
+    return tx.scalar(asked.where(table.c.state.in_(("waiting", "sending", "delivered", "acknowledged")))) is not None
 
 
 def stop_others(tx: Tx, row: DeliveryRow, why: str) -> list[str]:
