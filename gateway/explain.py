@@ -53,10 +53,11 @@ class Explainer:
         accepted = self._store.write_now(lambda tx: take_in(tx, raw, raw.received_at, self.house.config.repeat_seconds))
         row = self._store.read_now(lambda tx: messages.get(tx, accepted.id))
         message, failed = self._read(raw, line)
-        prepared = register.prepare(self.house, row, message, failed)
+        prepared = register.prepare(self.house, row, message, failed, raw.meta)
         if of := accepted.duplicate_of:
             first = self._store.read_now(lambda tx: messages.get(tx, of))
-            taken = register.Taken(action="duplicate", report=prepared.report, found=prepared.found, duplicate_of=first.id)
+            action = "quarantine" if prepared.marking else "duplicate"
+            taken = register.Taken(action=action, report=prepared.report, found=prepared.found, duplicate_of=first.id)
             return self._output(line, raw, message, taken, first.incident)
         taken = self._store.write_now(lambda tx: register.take(tx, self.house, row, prepared, raw.received_at))
         return self._output(line, raw, message, taken, taken.incident.id if taken.incident else None)

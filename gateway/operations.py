@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,10 @@ class Live:
     alarms: Any = None
     wake: Callable[[], None] = lambda: None
     running: bool = True
+
+    def now(self) -> datetime:
+        """The present instant with the city's offset."""
+        return datetime.now(ZoneInfo(self.config.timezone))
 
     def shown(self, at: datetime | None) -> str | None:
         """An instant for an output: ISO 8601 with the city's offset."""
@@ -108,26 +112,36 @@ def _message(live: Live, tx: Tx, row: messages.MessageRow) -> dict[str, Any]:
     }
 
 
-def show_message(live: Live, tx: Tx, id: str, raw: bool = False) -> dict[str, Any]:
-    """One message; with ``raw`` its bytes as they came (base64), unless they were sealed away."""
+def show_message(live: Live, tx: Tx, id: str) -> dict[str, Any]:
+    """One message, without its content."""
+    return _message(live, tx, _row(tx, id))
+
+
+def open_message(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
+    """One message with its bytes as they came (base64), unless they were sealed away; who opened it is on record."""
+    row = _row(tx, id)
     try:
-        row = messages.get(tx, id)
+        raw = messages.raw(tx, id)
+    except KeyGone:
+        text = _("message {id} is sealed for the confidential bureau; see: gateway message {id} --export")
+        raise OperationError(text.format(id=id)) from None
+    journal.emit(tx, Event(at=live.now(), event="opened", message=id, by=by, data={"how": "command line"}))
+    return {**_message(live, tx, row), "raw": base64.b64encode(raw.body).decode()}
+
+
+def _row(tx: Tx, id: str) -> messages.MessageRow:
+    try:
+        return messages.get(tx, id)
     except NotFound:
         raise OperationError(_("no message {id}").format(id=id)) from None
-    shown = _message(live, tx, row)
-    if raw:
-        if row.state == "quarantined":
-            raise OperationError(_("message {id} is sealed for the confidential bureau; see: gateway unseal").format(id=id))
-        shown["raw"] = base64.b64encode(messages.raw(tx, id).body).decode()
-    return shown
 
 
 def export_message(live: Live, tx: Tx, id: str) -> dict[str, str]:
     """A quarantined message as a file that only the confidential bureau's private key opens (base64)."""
+    row = _row(tx, id)
     try:
-        return {"id": id, "sealed": base64.b64encode(messages.export(tx, id)).decode()}
-    except NotFound:
-        raise OperationError(_("no message {id}").format(id=id)) from None
+        source = id if row.state == "quarantined" else row.duplicate_of or id
+        return {"id": id, "sealed": base64.b64encode(messages.export(tx, source)).decode()}
     except KeyGone:
         raise OperationError(_("message {id} is not sealed; see: gateway message {id} --raw").format(id=id)) from None
 
@@ -218,7 +232,7 @@ def list_channels(live: Live, tx: Tx) -> list[dict[str, Any]]:
                 "state": health.state if health else "stopped",
                 "detail": health.detail if health else "",
                 "last_message_at": live.shown(last[0].received_at) if last else None,
-                "backlog": len(messages.rows(tx, states=["accepted"], via=configured.name, limit=10_000)),
+                "backlog": messages.backlog(tx, configured.name),
             }
         )
     return shown
@@ -230,7 +244,7 @@ def acknowledge(live: Live, tx: Tx, by: str, number: str, office: str, person: s
     if destination is None:
         known = "、".join(o.name for o in live.config.directory.offices)
         raise OperationError(_("no office {office}; allowed: {known}").format(office=office, known=known))
-    changed = deliveries.acknowledge(tx, incident.id, destination.id, person, _now())
+    changed = deliveries.acknowledge(tx, incident.id, destination.id, person, live.now())
     if not changed:
         raise OperationError(_("{number} was never offered to {office}").format(number=incident.number, office=destination.name))
     data = {
@@ -239,7 +253,11 @@ def acknowledge(live: Live, tx: Tx, by: str, number: str, office: str, person: s
         "verified": destination.person(person) is not None,
         "deliveries": [row.id for row in changed],
     }
-    journal.emit(tx, Event(at=_now(), event="acknowledged", incident=incident.number, by=person, data=data))
+    stopped = [row.id for row in changed if row.state == "stopped"]
+    if stopped:
+        queued = {"destination": destination.id, "deliveries": stopped, "why": "acknowledged"}
+        journal.emit(tx, Event(at=live.now(), event="queued_stopped", incident=incident.number, by=person, data=queued))
+    journal.emit(tx, Event(at=live.now(), event="acknowledged", incident=incident.number, by=person, data=data))
     return {"incident": incident.number, "office": destination.name, "person": person, "deliveries": len(changed)}
 
 
@@ -252,40 +270,47 @@ def close_incident(live: Live, tx: Tx, by: str, number: str, reason: str) -> dic
         )
     closed = msgspec.structs.replace(incident, state="closed", next_step="")
     closed = incidents.update(tx, closed)
-    journal.emit(tx, Event(at=_now(), event="closed", incident=incident.number, by=by, data={"why": reason}))
+    journal.emit(tx, Event(at=live.now(), event="closed", incident=incident.number, by=by, data={"why": reason}))
     return _incident_line(closed)
 
 
 def retry_delivery(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
-    """Try a waiting or refused delivery again at once."""
-    if not deliveries.retry(tx, id, _now()):
-        raise OperationError(_("delivery {id} is not waiting or refused").format(id=id))
+    """Try a waiting, refused or stopped delivery again at once."""
+    row = _delivery_row(tx, id)
+    if not deliveries.retry(tx, id, live.now()):
+        raise OperationError(_("delivery {id} is {state}; allowed: waiting, refused, stopped").format(id=id, state=row.state))
+    _note(live, tx, "delivery_retried", by, row)
     return _delivery(live, tx, deliveries.get(tx, id))
 
 
 def hold_delivery(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
     """Stop a delivery that is waiting."""
-    if not deliveries.stop(tx, delivery=id, why=f"held by {by}"):
-        raise OperationError(_("delivery {id} is not waiting").format(id=id))
-    row = deliveries.get(tx, id)
+    row = _delivery_row(tx, id)
+    if not deliveries.hold(tx, id, live.now()):
+        raise OperationError(_("delivery {id} is {state}; allowed: waiting").format(id=id, state=row.state))
+    _note(live, tx, "delivery_held", by, row)
+    return _delivery(live, tx, deliveries.get(tx, id))
+
+
+def _delivery_row(tx: Tx, id: str) -> deliveries.DeliveryRow:
+    try:
+        return deliveries.get(tx, id)
+    except NotFound:
+        raise OperationError(_("no delivery {id}").format(id=id)) from None
+
+
+def _note(live: Live, tx: Tx, event: str, by: str, row: deliveries.DeliveryRow) -> None:
     number = incidents.get(tx, row.incident).number if row.incident else None
-    journal.emit(
-        tx,
-        Event(at=_now(), event="queued_stopped", incident=number, delivery=id, by=by, data={"destination": row.destination}),
-    )
-    return _delivery(live, tx, row)
+    data = {"destination": row.destination}
+    journal.emit(tx, Event(at=live.now(), event=event, incident=number, delivery=row.id, by=by, data=data))
 
 
 def _incident(live: Live, tx: Tx, number: str) -> Incident:
-    wanted = incident_number(number, _now().astimezone(ZoneInfo(live.config.timezone)))
+    wanted = incident_number(number, live.now())
     try:
         return incidents.get(tx, wanted)
     except NotFound:
         raise OperationError(_("no incident {number}").format(number=wanted)) from None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def record_end(live: Live, tx: Tx, seq: int | None = None) -> dict[str, Any]:
@@ -308,6 +333,7 @@ READS: dict[str, Callable[..., Any]] = {
 WRITES: dict[str, Callable[..., Any]] = {
     "acknowledge": acknowledge,
     "close": close_incident,
+    "open": open_message,
     "retry": retry_delivery,
     "hold": hold_delivery,
 }

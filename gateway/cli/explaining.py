@@ -51,7 +51,7 @@ def explain(conf: Path, file: str, channel: str | None, moment: str | None, send
     data = _bytes(file)
     try:
         if batch:
-            for line in explaining.batch(made, data.decode("utf-8-sig").splitlines()):
+            for line in explaining.batch(made, data.decode("utf-8-sig").split("\n")):
                 click.echo(line)
             return
         explainer = explaining.Explainer(made)

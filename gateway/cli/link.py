@@ -10,6 +10,7 @@ import click
 
 from gateway.cli import fail
 from gateway.control import ask
+from gateway.core.errors import StorageTrouble
 from gateway.i18n import _
 from gateway.operations import Live, OperationError, perform_now
 from gateway.settings import Config
@@ -38,12 +39,17 @@ def do(conf: Path, name: str, **args: Any) -> Any:
         return _without_daemon(config, name, args)
     except OperationError as error:
         return fail(str(error))
+    except PermissionError:
+        text = _("no right to {path}; allowed: members of the group that owns it")
+        return fail(text.format(path=config.state / "control.sock"))
+    except OSError as error:
+        return fail(_("the daemon does not answer: {error}").format(error=type(error).__name__))
 
 
 def _without_daemon(config: Config, name: str, args: dict[str, Any]) -> Any:
     from gateway.secrets import SecretError, Secrets
     from gateway.service import AlreadyRunning, lock, utc_now
-    from gateway.store import Store, StoreKeys
+    from gateway.store import Store, StoreKeys, StoreRefused
 
     try:
         held = lock(config.state)
@@ -52,12 +58,12 @@ def _without_daemon(config: Config, name: str, args: dict[str, Any]) -> Any:
     try:
         keys = StoreKeys.load(Secrets(config.secrets).path("store-key"))
         store = Store.open(config.store_url, keys, clock=utc_now)
-    except (SecretError, OSError) as error:
+    except (SecretError, StoreRefused, StorageTrouble, OSError) as error:
         held.close()
         return fail(str(error))
     try:
         return perform_now(Live(config=config, store=store, running=False), name, args, getpass.getuser())
-    except OperationError as error:
+    except (OperationError, StorageTrouble) as error:
         return fail(str(error))
     finally:
         store.close()

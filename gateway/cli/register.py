@@ -16,8 +16,9 @@ from gateway.core.model import FIGURES, Figure
 from gateway.core.render import display_number, element, figure
 from gateway.i18n import _
 
+ALL, SCREEN = 100_000, 50
 JSON = click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
-LIMIT = click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="How many at most.")
+LIMIT = click.option("--limit", type=click.IntRange(1, ALL), help="How many at most; default 50, with --json all.")
 
 
 @click.command(cls=Translated)
@@ -25,7 +26,7 @@ LIMIT = click.option("--limit", type=click.IntRange(1, 100_000), default=50, sho
 @LIMIT
 @JSON
 @click.pass_obj
-def incidents(conf: Path, state: str | None, limit: int, as_json_: bool) -> None:
+def incidents(conf: Path, state: str | None, limit: int | None, as_json_: bool) -> None:
     """The incidents, newest first.
 
     \b
@@ -33,7 +34,7 @@ def incidents(conf: Path, state: str | None, limit: int, as_json_: bool) -> None
       gateway incidents
       gateway incidents --state open --json
     """
-    rows = do(conf, "incidents", state=state, limit=limit)
+    rows = do(conf, "incidents", state=state, limit=limit or (ALL if as_json_ else SCREEN))
     if as_json_:
         return as_json(rows)
     heads = [_("number"), _("state"), _("items"), _("occurred"), _("title"), _("next step")]
@@ -134,7 +135,7 @@ def close(obj: tuple[Path, str], reason: str) -> None:
 @LIMIT
 @JSON
 @click.pass_obj
-def messages(conf: Path, state: str | None, limit: int, as_json_: bool) -> None:
+def messages(conf: Path, state: str | None, limit: int | None, as_json_: bool) -> None:
     """What came in, newest first.
 
     \b
@@ -142,7 +143,7 @@ def messages(conf: Path, state: str | None, limit: int, as_json_: bool) -> None:
       gateway messages
       gateway messages --state needs_person
     """
-    rows = do(conf, "messages", state=state, limit=limit)
+    rows = do(conf, "messages", state=state, limit=limit or (ALL if as_json_ else SCREEN))
     if as_json_:
         return as_json(rows)
     heads = [_("message"), _("via"), _("received"), _("sender"), _("state"), _("incident"), _("why")]
@@ -168,7 +169,7 @@ def message(conf: Path, id: str, raw: bool, export: bool, as_json_: bool) -> Non
     if export:
         sys.stdout.buffer.write(base64.b64decode(do(conf, "export", id=id)["sealed"]))
         return None
-    shown = do(conf, "message", id=id, raw=raw)
+    shown = do(conf, "open" if raw else "message", id=id)
     if as_json_:
         return as_json(shown)
     if raw:
@@ -186,7 +187,7 @@ def message(conf: Path, id: str, raw: bool, export: bool, as_json_: bool) -> Non
 @LIMIT
 @JSON
 @click.pass_context
-def deliveries(ctx: click.Context, number: str | None, state: str | None, limit: int, as_json_: bool) -> None:
+def deliveries(ctx: click.Context, number: str | None, state: str | None, limit: int | None, as_json_: bool) -> None:
     """What is going out, newest first.
 
     \b
@@ -196,7 +197,7 @@ def deliveries(ctx: click.Context, number: str | None, state: str | None, limit:
     """
     if ctx.invoked_subcommand is not None:
         return
-    rows = do(ctx.obj, "deliveries", incident=number, state=state, limit=limit)
+    rows = do(ctx.obj, "deliveries", incident=number, state=state, limit=limit or (ALL if as_json_ else SCREEN))
     if as_json_:
         return as_json(rows)
     heads = [_("delivery"), _("incident"), _("destination"), _("transport"), _("state"), _("attempts"), _("delivered"), _("why")]

@@ -167,11 +167,6 @@ def _one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-def clipped(text: str, limit: int) -> str:
-    """At most ``limit`` code points, the cut marked."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
 def canonical(*texts: str) -> str:
     """Texts with width, white space and invisible characters folded: equal for two copies of the same message."""
     folded = unicodedata.normalize("NFKC", "\x1f".join(texts))

@@ -83,6 +83,12 @@ def counts(tx: Tx) -> dict[str, int]:
     return {str(state): int(count) for state, count in tx.all(asked)}
 
 
+def backlog(tx: Tx, via: str) -> int:
+    """How many messages of a channel are accepted and not yet read."""
+    asked = sa.select(sa.func.count()).where(messages.c.via == via, messages.c.state == "accepted")
+    return int(tx.scalar(asked) or 0)
+
+
 def raw(tx: Tx, row: str) -> RawMessage:
     """The message as it came. Raises ``NotFound``; ``KeyGone`` after quarantine; ``Tampered``."""
     found = get(tx, row)
