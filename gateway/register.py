@@ -210,7 +210,8 @@ def _copy_of(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared)
     message = prepared.message
     digests = [a.name + ":" + tx.keys.digest("attachment", a.data) for a in message.attachments]
     text = render.canonical(message.subject, message.text, *digests)
-    if not render.canonical(message.subject, message.text) and not digests:
+    if not digests and (message.unread or not render.canonical(message.subject, message.text)):
+        # What could not be read cannot be compared: two such mails under one subject may say different things.
         return None
     seen = messages.content_seen(tx, text, prepared.sender, row.received_at - timedelta(seconds=house.config.repeat_seconds))
     if seen is None:
