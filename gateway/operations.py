@@ -314,9 +314,9 @@ def _incident(live: Live, tx: Tx, number: str) -> Incident:
 
 
 def record_end(live: Live, tx: Tx, seq: int | None = None) -> dict[str, Any]:
-    """Where the record ends by the journal: what was written of it, and the hash at ``seq``, for ``audit verify``."""
-    here = journal.sealed_at(tx, seq) if seq else None
-    return {"written": journal.written(tx, live.config.audit_log.name), "hash": here.hash if here else None}
+    """Where the record ends by the journal, and the hash at ``seq``, for ``audit verify``."""
+    here, last = journal.sealed_at(tx, seq) if seq else None, journal.last_sealed(tx)
+    return {"sealed": last.seq if last else 0, "hash": here.hash if here else None, "running": live.running}
 
 
 READS: dict[str, Callable[..., Any]] = {

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import click
 
 from gateway.cli import Translated, TranslatedGroup, fail
 from gateway.i18n import _
+
+
+SEALING = 0.5
+"""Seconds in which a running daemon has surely written what it has sealed."""
 
 
 @click.group(cls=TranslatedGroup)
@@ -72,8 +77,11 @@ def verify(conf: Path, files: tuple[Path, ...]) -> None:
     from gateway.audit.verify import rotated, verify_files
     from gateway.cli.link import do
 
-    # What the journal says was written is asked before the file is read: a running daemon only adds to it.
-    written = do(conf, "record_end")["written"] if not files else 0
+    # The journal is asked before the file is read: what was sealed by then must be there, a moment later at the latest.
+    end = do(conf, "record_end") if not files else {"sealed": 0, "running": False}
+    written = end["sealed"]
+    if end["running"]:
+        time.sleep(SEALING)
     found = list(files) or rotated(_log(conf, None))
     if not found:
         fail(_("no audit log at {path}").format(path=_log(conf, None)))
