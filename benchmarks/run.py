@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
 import statistics
@@ -15,13 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gateway import explain, house
+from gateway.alarms import Alarms
 from gateway.core.model import RawMessage
 from gateway.demo.smsc import DemoSmsc
+from gateway.desk import Desk
+from gateway.host import Host
 from gateway.intake import take_in
 from gateway.service import run_loop
-from gateway.store import Store, StoreKeys
-from tests.system.gate import Gate, Sink, post_phone
+from gateway.settings import load
+from gateway.store import Store, StoreKeys, messages
+from tests.system.gate import Gate, Sink
 
+ROOT = Path(__file__).parent.parent
 PLACES = ("青山区", "云台区", "石桥县", "白水县", "平安县", "柳河县")
 
 
@@ -82,47 +89,53 @@ async def sms(gate: Gate, smsc: DemoSmsc, count: int) -> None:
         while len(smsc.sent) == before:
             await asyncio.sleep(0.001)
         taken.append((time.perf_counter() - began) * 1000)
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.6)
     taken.sort()
     p99 = taken[min(len(taken) - 1, int(len(taken) * 0.99))]
     say(f"one SMS, deliver_sm → delivered at the SMSC, {count} runs", f"p50 {statistics.median(taken):.0f} ms, p99 {p99:.0f} ms")
 
 
-async def many(gate: Gate, count: int) -> None:
-    """``count`` messages through HTTP intake and the desk; nothing lost, memory flat."""
-    assert gate.process is not None
-    token, port, pid = gate.secret("phone-token"), gate.base + 2, gate.process.pid
-    start_rss, began = rss(pid), time.perf_counter()
-    gauge = []
+async def many(folder: Path, count: int) -> None:
+    """``count`` messages through intake and the desk of one process, which sends nothing; nothing lost, memory flat."""
+    config = load(ROOT / "conf", Host.load(ROOT / "conf"))
+    now = datetime.now(UTC)
+    store = Store.open(f"sqlite:///{folder / 'many.db'}", StoreKeys(os.urandom(32)), clock=lambda: datetime.now(UTC))
+    alarms = Alarms(store, lambda: datetime.now(UTC))
+    channel = next(c for c in config.channels if c.kind == "phone_transcript")
+    made = {channel.name: channel.cls(channel.name, channel.settings, None)}
+    desk = Desk(store, house.build(config, bureau_public=explain.throwaway_key()), made, {}, clock=lambda: datetime.now(UTC),
+                alarms=alarms, wake_dispatch=lambda: None)  # fmt: skip
+    desk.start()
+    gauge, began = [rss(os.getpid())], time.perf_counter()
+    for first in range(0, count, 100):
+        calls = [call(n) for n in range(first, min(count, first + 100))]
+        raws = [RawMessage(channel="phone", via=channel.name, received_at=now, sender=f"0999-{n:07d}", body=body,
+                           content_type="application/json", carrier_id=f"c{n}") for n, body in enumerate(calls, first)]  # fmt: skip
+        await asyncio.gather(*(store.write(lambda tx, raw=raw: take_in(tx, raw, now, 3600)) for raw in raws))
+        desk.wake()
+        while len(await store.read(lambda tx: messages.pending(tx, "phone", 300))) >= 200:
+            await asyncio.sleep(0.05)
+        if first % 1000 == 0:
+            gauge.append(rss(os.getpid()))
+    while await store.read(lambda tx: messages.pending(tx, "phone", 1)):
+        await asyncio.sleep(0.05)
+    taken = time.perf_counter() - began
+    found = await store.read(messages.counts)
+    kept = sum(found.values())
+    await desk.stop(10)
+    store.close()
+    say(f"{count} messages through intake and desk", f"{count / taken:.0f}/s; lost {count - kept}; states {found}")
+    say(
+        "memory at the start, at a tenth, half way, at the end",
+        ", ".join(f"{gauge[n]:.0f}" for n in (0, len(gauge) // 10 + 1, len(gauge) // 2, -1)) + " MiB",
+    )
 
-    def one(n: int) -> None:
-        call = {"call_id": f"bench-{n}", "caller": "0999-8820003", "called": "0999-110", "started_at": "2026-03-06T09:00:00+08:00",
-                "segments": [{"speaker": "来电人", "start": 0, "end": 3, "text": report(n)}]}  # fmt: skip
-        status, _answer = post_phone(port, token, call)
-        assert status == 200
 
-    lanes = 8
-
-    def lane(first: int) -> None:
-        for n in range(first, count, lanes):
-            one(n)
-            if n % 500 == 0:
-                gauge.append(rss(pid))
-
-    await asyncio.gather(*(asyncio.to_thread(lane, first) for first in range(lanes)))
-    accepted = time.perf_counter() - began
-    while True:
-        rows = await asyncio.to_thread(gate.ask, "messages", state="accepted", limit=1)
-        if not rows:
-            break
-        await asyncio.sleep(0.2)
-    read = time.perf_counter() - began
-    rows = await asyncio.to_thread(gate.ask, "messages", limit=100_000)
-    kept = sum(r["channel"] == "phone" for r in rows)
-    assert kept == count, f"{count - kept} lost"
-    say(f"{count} messages over HTTP, accepted durably", f"{count / accepted:.0f}/s")
-    say(f"{count} messages through the desk", f"{count / read:.0f}/s, {count - kept} lost")
-    say("memory before, half way, after", f"{start_rss:.0f}, {gauge[len(gauge) // 2]:.0f}, {rss(pid):.0f} MiB")
+def call(n: int) -> bytes:
+    """A telephone transcript as it is posted."""
+    told = {"call_id": f"c{n}", "caller": f"0999-{n:07d}", "called": "0999-110", "started_at": "2026-03-06T09:00:00+08:00",
+            "segments": [{"speaker": "来电人", "start": 0, "end": 3, "text": report(n)}]}  # fmt: skip
+    return json.dumps(told, ensure_ascii=False).encode()
 
 
 async def intake(folder: Path, count: int) -> None:
@@ -173,9 +186,9 @@ async def main() -> None:
         await asyncio.to_thread(memory, gate)
         await smsc.wait_bound(20)
         await sms(gate, smsc, 100)
-        await many(gate, count)
-        await intake(Path(name), count)
         await asyncio.to_thread(gate.stop)
+        await intake(Path(name), count)
+        await many(Path(name), count)
         print(subprocess.run([sys.executable, "-m", "gateway", "--conf", str(gate.conf), "audit", "verify"], check=True,
                              capture_output=True, text=True, env=gate.env).stdout)  # fmt: skip
         sink.stop()

@@ -67,7 +67,7 @@ class PhoneTranscript:
         self.port = 0
         self._server: Server | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._seen: dict[str, spool.Mark] = {}
+        self._seen: spool.Seen = {}
         self._alarmed: set[str] = set()
 
     async def start(self, intake: Intake) -> None:

@@ -194,7 +194,7 @@ def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], 
         if apart is None or apart > rules.likely_minutes:
             continue
         shared = _shared_name(report, theirs)
-        if apart <= rules.same_minutes and shared and _same_county(report, theirs):
+        if apart <= rules.same_minutes and shared and _same_county(report, theirs) and not _numbers_differ(report, theirs):
             action: Literal["attach", "merge"] = "attach" if _same_source(candidate, facts) else "merge"
             why = f"同类、同地（{shared}）、同时：{candidate.incident.number}"
             return Verdict(action=action, incident=candidate.incident.id, why=why)
@@ -208,6 +208,12 @@ def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], 
 
 def _same_county(ours: Report, theirs: Report) -> bool:
     return bool(ours.place and theirs.place and ours.place.county and ours.place.county == theirs.place.county)
+
+
+def _numbers_differ(ours: Report, theirs: Report) -> bool:
+    """二号仓库 and 七号仓库, 解放路12号 and 解放路86号: what is numbered apart is not one place."""
+    first, second = (set(_NUMBERED.findall(fold(r.place.text))) if r.place else set() for r in (ours, theirs))
+    return bool(first and second and not first & second)
 
 
 def _minutes_apart(ours: Occurred | None, theirs: Occurred | None) -> int | None:
@@ -235,6 +241,8 @@ def _named_in(place: Place | None, words: str) -> str:
             name = name.replace(part, "|")
     best = ""
     for start in range(len(name)):
+        if name[start] == "号":
+            continue
         size = max(len(best) + 1, 3)
         while start + size <= len(name) and "|" not in name[start : start + size] and name[start : start + size] in text:
             best = name[start : start + size]
@@ -242,6 +250,7 @@ def _named_in(place: Place | None, words: str) -> str:
     return best
 
 
+_NUMBERED = re.compile(r"[0-9一二三四五六七八九十百]+(?=号)")
 _KEPT = ("kind", "number", "correction", "withdrawal", "text", "refers_to", "noise", "drill", "marking", "evidence")
 _ONCE = ("place", "unit", "reporter", "phone", "occurred", "casualties")
 _LISTS = ("measures", "next_steps", "cites")

@@ -31,7 +31,7 @@ __all__ = ["KeyGone", "NewerStore", "NotFound", "Stale", "Store", "StoreKeys", "
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-_CACHE = 20_000
+_CACHE = 2_000
 
 
 class Store:

@@ -22,6 +22,8 @@ from gateway_plugins.phone import formats
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 10
+READ_ON = 4
+"""A body of up to so many times the limit is read to its end before it is refused."""
 TYPES = (formats.JSON, formats.VTT, formats.PLAIN)
 
 
@@ -67,19 +69,26 @@ class Door:
         return scheme.lower() == "bearer" and right and bool(self._token)
 
     async def _body(self, request: Request) -> bytes:
-        """The body, no longer than allowed; what is announced as too long is not read at all."""
+        """The body, no longer than allowed. One that is too long is read on for a while and thrown away, because many clients
+        look for the answer only when they have written everything; one that is out of all proportion is not."""
         announced = request.headers.get("content-length", "0")
         if not announced.isascii() or not announced.isdigit():
             raise Malformed("Content-Length: is not a number")
-        if int(announced) > self._max_bytes:
+        most = self._max_bytes * READ_ON
+        if int(announced) > most:
             raise TooLong
         chunks: list[bytes] = []
         size = 0
         async for chunk in request.stream():
             size += len(chunk)
-            if size > self._max_bytes:
+            if size > most:
                 raise TooLong
-            chunks.append(chunk)
+            if size <= self._max_bytes:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+        if size > self._max_bytes:
+            raise TooLong
         return b"".join(chunks)
 
     def _raw(self, request: Request, body: bytes) -> RawMessage:

@@ -26,6 +26,9 @@ OTHER = "application/octet-stream"
 Mark = tuple[int, int, int]
 """Size, time of change and inode: what tells one state of a file from another."""
 
+Seen = dict[str, tuple[Mark, float]]
+"""By name: the state in which a file was last seen, and since when it is in it."""
+
 
 class Spooled(Struct, frozen=True):
     """A whole file in the folder."""
@@ -39,10 +42,11 @@ class Spooled(Struct, frozen=True):
         return TYPES.get(self.path.suffix.lower(), OTHER)
 
 
-def scan(folder: Path, *, seen: dict[str, Mark], now: float, settle_seconds: float) -> list[Spooled]:
-    """The files that are whole, oldest first. ``seen`` keeps size and time of those that may still grow. Raises ``OSError``."""
+def scan(folder: Path, *, seen: Seen, now: float, settle_seconds: float) -> list[Spooled]:
+    """The files that are whole, oldest first: by their own time, or, where that is not to be believed, because they did not
+    change between two looks ``settle_seconds`` apart. ``seen`` is kept from look to look. Raises ``OSError``."""
     whole: list[Spooled] = []
-    present: dict[str, Mark] = {}
+    present: Seen = {}
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower().endswith(UNFINISHED):
@@ -54,9 +58,10 @@ def scan(folder: Path, *, seen: dict[str, Mark], now: float, settle_seconds: flo
             if not stat.S_ISREG(found.st_mode):
                 continue
             mark = _mark(found)
-            present[entry.name] = mark
-            settled = now - found.st_mtime - settle_seconds >= 0
-            if settled or seen.get(entry.name) == mark:
+            before, since = seen.get(entry.name, (None, now))
+            present[entry.name] = (mark, since if before == mark else now)
+            settled = now - found.st_mtime >= settle_seconds
+            if settled or (before == mark and now - since >= settle_seconds):
                 whole.append(Spooled(Path(entry.path), found.st_size, mark))
     seen.clear()
     seen.update(present)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -133,6 +134,27 @@ async def test_over_size_names_the_limit(house: House, chunked: bool) -> None:
     status, _, answer = await house.send(b"x" * (LIMIT + 1), headers=headers)
     assert status == 413
     assert str(LIMIT) in json.loads(answer)["error"]
+
+
+async def test_who_announces_far_too_much_is_told_at_once(house: House) -> None:
+    status, _, answer = await house.send(b"", length=str(5 * LIMIT))
+    assert status == 413
+    assert str(LIMIT) in json.loads(answer)["error"]
+
+
+async def test_who_writes_all_before_reading_gets_to_see_the_answer() -> None:
+    """Also where a body over the limit no longer fits into the buffers of the connection."""
+    services = FakeServices(max_bytes=5_000_000, secrets={"phone-token": TOKEN})
+    channel = PhoneTranscript("phone", PhoneSettings(port=0), services)
+    await channel.start(FakeIntake())
+
+    def post() -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", channel.port, timeout=20)
+        connection.request("POST", "/phone", b"x" * 19_000_000, {"Authorization": f"Bearer {TOKEN}"})
+        return connection.getresponse().status
+
+    assert await asyncio.to_thread(post) == 413
+    await channel.stop()
 
 
 async def test_storage_trouble_asks_to_come_again(house: House) -> None:

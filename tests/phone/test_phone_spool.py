@@ -7,10 +7,12 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gateway.api import Malformed, StorageTrouble
+from gateway_plugins import phone_transcript
 from gateway_plugins.phone_transcript import PhoneSettings, PhoneTranscript
 from tests.channel_fakes import CALL, TOKEN, FakeIntake, FakeServices
 
@@ -58,14 +60,23 @@ async def test_a_file_still_being_written_under_another_name_is_left(tmp_path: P
     assert (tmp_path / name).exists()
 
 
-async def test_a_file_copied_in_slowly_is_taken_once_it_no_longer_changes(tmp_path: Path) -> None:
-    made, intake = channel(tmp_path), FakeIntake()
+@pytest.mark.parametrize("ahead", [0, 3600])
+async def test_a_file_copied_in_slowly_is_taken_once_it_no_longer_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """However often it is looked at in between, and also where the writer's clock is ahead of ours."""
+    made, intake, now = channel(tmp_path, settle_seconds=2), FakeIntake(), time.time()
+    monkeypatch.setattr(phone_transcript, "time", SimpleNamespace(time=lambda: now))
     growing = tmp_path / "call.txt"
     for piece in ("河湾村", "塌方，", "两人被埋。"):
         with growing.open("a", encoding="utf-8") as opened:
             opened.write(piece)
-        await made.sweep(tmp_path, intake)
-        assert intake.messages == []
+        os.utime(growing, (now + ahead, now + ahead))
+        for _ in range(3):
+            await made.sweep(tmp_path, intake)
+            assert intake.messages == []
+            now += 0.6
+    now += 1
     await made.sweep(tmp_path, intake)
     assert intake.messages[0].body.decode() == "河湾村塌方，两人被埋。"
 
