@@ -82,17 +82,24 @@ def memory(gate: Gate) -> None:
 
 async def sms(gate: Gate, smsc: DemoSmsc, count: int) -> None:
     """One SMS at a time on an idle machine: deliver_sm sent → first submit_sm seen at the SMSC."""
-    taken = []
+    whole, after = [], []
     for n in range(count):
         before, began = len(smsc.sent), time.perf_counter()
         await smsc.deliver("+8613800000001", "10690999", report(100_000 + n))
+        accepted = time.perf_counter()
         while len(smsc.sent) == before:
             await asyncio.sleep(0.001)
-        taken.append((time.perf_counter() - began) * 1000)
+        seen = time.perf_counter()
+        whole.append((seen - began) * 1000)
+        after.append((seen - accepted) * 1000)
         await asyncio.sleep(0.6)
-    taken.sort()
-    p99 = taken[min(len(taken) - 1, int(len(taken) * 0.99))]
-    say(f"one SMS, deliver_sm → delivered at the SMSC, {count} runs", f"p50 {statistics.median(taken):.0f} ms, p99 {p99:.0f} ms")
+    for name, taken in (
+        ("accepted (deliver_sm_resp) → delivered at the SMSC", after),
+        ("deliver_sm → delivered at the SMSC", whole),
+    ):
+        taken.sort()
+        p99 = taken[min(len(taken) - 1, int(len(taken) * 0.99))]
+        say(f"one SMS, {name}, {count} runs", f"p50 {statistics.median(taken):.0f} ms, p99 {p99:.0f} ms")
 
 
 async def many(folder: Path, count: int) -> None:
@@ -164,11 +171,16 @@ async def intake(folder: Path, count: int) -> None:
             "insert into m(body, at) values(?, ?)", [(report(n).encode(), time.time()) for n in range(first, first + 50)]
         )
         bare.execute("commit")
-    theirs = count / (time.perf_counter() - began)
-    say(
-        "durable accepts, 50 waiting (sealed, with event) / bare sqlite3 in batches of 50",
-        f"{ours:.0f}/s / {theirs:.0f}/s = {ours / theirs:.2f}",
-    )
+    batches = count / (time.perf_counter() - began)
+    began = time.perf_counter()
+    for n in range(count):
+        bare.execute("begin immediate")
+        bare.execute("insert into m(body, at) values(?, ?)", (report(n).encode(), time.time()))
+        bare.execute("commit")
+    singly = count / (time.perf_counter() - began)
+    say("durable accepts, 50 waiting (sealed, hashed, with event)", f"{ours:.0f}/s")
+    say("beside bare sqlite3, plain rows, one commit each", f"{singly:.0f}/s: ratio {ours / singly:.2f}")
+    say("beside bare sqlite3, plain rows, 50 to a commit", f"{batches:.0f}/s: ratio {ours / batches:.2f}")
 
 
 async def main() -> None:

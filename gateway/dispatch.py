@@ -26,7 +26,8 @@ from gateway.store import KeyGone, Store, Tampered, Tx, deliveries, fallback, in
 
 log = logging.getLogger(__name__)
 
-ROUND = 64
+ROUND = 4
+"""Deliveries leased at a time: few, so that the first is on its way before the last is written."""
 KEEP_RECEIPTS = timedelta(days=7)
 
 

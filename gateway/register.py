@@ -275,7 +275,9 @@ class _Work:
         incidents.insert(self.tx, incident)
         self._link(incident, "needs_person" if needs_person else "read", needs_person)
         event = {"below_threshold": "below_threshold", "drill": "drill"}.get(action, "registered")
-        self._emit(event, incident, items=list(items), kinds=list(found.kinds), rules=found.rules or None)
+        self._emit(
+            event, incident, items=list(items), kinds=list(found.kinds), rules=found.rules or None, verified=self._verified
+        )
         if needs_person:
             # The sentence may name figures; the record says which items are in doubt, or why nothing could be read.
             doubtful = [doubt.item for doubt in review if doubt.item]
@@ -313,7 +315,9 @@ class _Work:
         if action == "merge":
             self._emit("merged", incident, into=incident.number)
         else:
-            self._emit("attached", incident, kind=report.kind, items=list(items), certain=verdict.certain)
+            self._emit(
+                "attached", incident, kind=report.kind, items=list(items), certain=verdict.certain, verified=self._verified
+            )
         for revision in revisions:
             self._emit("revised", incident, field=revision.field)
         moment = self.house.config.calendar.moment(self.house.local(self.row.received_at))
@@ -347,7 +351,7 @@ class _Work:
             self._emit("alarm", incident, what="routing", why="no router named an office: sent to every office")
             named = {o.id: Destination(office=o.id, because="no route") for o in config.directory.offices if o.role == "office"}
         values = render.incident_values(
-            incident, city=config.city, received_at=moment.local, channel=row.channel, sender=self.prepared.sender
+            incident, city=config.city, received_at=moment.local, channel=row.channel, sender=self._shown_sender()
         )
         values["pages"] = str(self.prepared.message.pages or "")
         form = "unread" if incident.needs_person and not incident.report.text.strip() else "report"
@@ -361,6 +365,14 @@ class _Work:
         if not moment.known:
             self._emit("alarm", incident, what="routing", why=f"calendar year {moment.local.year} unknown: taken as out of hours")
         return tuple(named.values())
+
+    @property
+    def _verified(self) -> bool:
+        """Whether the directory knows the sender. It stops nothing, but whoever reads must know."""
+        return self.prepared.unit is not None
+
+    def _shown_sender(self) -> str:
+        return self.prepared.sender if self._verified else f"{self.prepared.sender or '号码不详'}（未登记，请核实）"
 
     def _emit(self, event: str, incident: Incident, **data: Any) -> None:
         journal.emit(self.tx, Event(at=self.now, event=event, incident=incident.number, message=self.row.id, data=data))

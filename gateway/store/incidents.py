@@ -90,9 +90,7 @@ def get(tx: Tx, id_or_number: str) -> Incident:
     return _opened(tx, [row])[0]
 
 
-def rows(
-    tx: Tx, *, states: Iterable[str] | None = None, since: datetime | None = None, limit: int = 100
-) -> list[Incident]:
+def rows(tx: Tx, *, states: Iterable[str] | None = None, since: datetime | None = None, limit: int = 100) -> list[Incident]:
     """The newest incidents first; ``since`` asks for those with a report since then."""
     asked = sa.select(incidents).order_by(incidents.c.id.desc()).limit(limit)
     if states is not None:
@@ -107,9 +105,7 @@ def merged_into(tx: Tx, incident: str) -> str | None:
     return tx.scalar(sa.select(incidents.c.merged_into).where(incidents.c.id == incident))  # type: ignore[no-any-return]
 
 
-def link(
-    tx: Tx, incident: str, message_id: str, carrier_message_id: str | None, sender: str, at: datetime
-) -> None:
+def link(tx: Tx, incident: str, message_id: str, carrier_message_id: str | None, sender: str, at: datetime) -> None:
     """Note that a message told of an incident. Doing it again changes nothing."""
     new = tx.insert_new(
         incident_messages,
@@ -142,28 +138,40 @@ def candidates(tx: Tx, since: datetime, *, limit: int = 500) -> list[Candidate]:
     """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit`` of them."""
     from gateway.core.matching import Candidate
 
+    # The stamp names one writing of an incident for good: what was opened or linked under it need not be asked again.
     asked = (
-        sa.select(incidents)
+        sa.select(incidents.c.id, incidents.c.stamp, incidents.c.last_report_at)
         .where(incidents.c.last_report_at >= micros(since), incidents.c.state != "merged")
         .order_by(incidents.c.last_report_at.desc(), incidents.c.id.desc())
         .limit(limit)
     )
     found = tx.all(asked)
-    named: dict[str, set[str]] = defaultdict(set)
-    senders: dict[str, set[str]] = defaultdict(set)
-    for one in tx.all(sa.select(incident_messages).where(incident_messages.c.incident.in_([row.id for row in found]))):
-        senders[one.incident].add(one.sender)
-        if one.carrier_message_id:
-            named[one.incident].add(one.carrier_message_id)
+    unknown = [row.id for row in found if row.stamp not in tx.cache]
+    if unknown:
+        _opened(tx, tx.all(sa.select(incidents).where(incidents.c.id.in_(unknown))))
+    _linked(tx, {row.id: row.stamp for row in found if ("links", row.stamp) not in tx.cache})
     return [
         Candidate(
-            incident=incident,
-            message_ids=frozenset(named[row.id]),
-            senders=frozenset(senders[row.id]),
+            incident=tx.cache[row.stamp],
+            message_ids=tx.cache["links", row.stamp][0],
+            senders=tx.cache["links", row.stamp][1],
             last_report_at=instant(row.last_report_at),
         )
-        for row, incident in zip(found, _opened(tx, found), strict=True)
+        for row in found
     ]
+
+
+def _linked(tx: Tx, stamps: dict[str, str]) -> None:
+    """Put who told of these incidents, and under which carrier's ids, into the cache."""
+    named: dict[str, set[str]] = defaultdict(set)
+    senders: dict[str, set[str]] = defaultdict(set)
+    if stamps:
+        for one in tx.all(sa.select(incident_messages).where(incident_messages.c.incident.in_(list(stamps)))):
+            senders[one.incident].add(one.sender)
+            if one.carrier_message_id:
+                named[one.incident].add(one.carrier_message_id)
+    for incident, stamp in stamps.items():
+        tx.cache["links", stamp] = (frozenset(named[incident]), frozenset(senders[incident]))
 
 
 def _columns(tx: Tx, incident: Incident) -> dict[str, Any]:
