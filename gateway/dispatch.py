@@ -181,8 +181,8 @@ class Dispatcher:
         if due is None:
             return 5.0
         now = self._clock()
-        if due <= now:
-            # Nothing was due to be sent, so a lease ran out: whoever held it is gone.
+        if due <= now and not self._sending:
+            # Nothing was due to be sent and we hold nothing, so a lease ran out: whoever held it is gone.
             await self._store.write(lambda tx: deliveries.release_stale(tx, None, now))
         return min(5.0, max(0.05, (due - now).total_seconds()))
 

@@ -11,7 +11,6 @@ import click
 from gateway.cli import Translated, TranslatedGroup, fail
 from gateway.i18n import _
 
-
 SEALING = 0.5
 """Seconds in which a running daemon has surely written what it has sealed."""
 
