@@ -2,10 +2,10 @@
 # init, run and demo in one go: make demo calls it with the bin folder, the demo folder and the first port.
 set -eu
 BIN=$1 DIR=$2 PORT=$3
+# Each demo begins with a configuration and a state of its own: the same report told twice would rightly be a duplicate.
+rm -rf "$DIR"
 mkdir -p "$(dirname "$DIR")"
-if [ ! -e "$DIR/gateway.toml" ]; then
-    "$BIN/gateway" init "$DIR" --demo --base-port "$PORT"
-fi
+"$BIN/gateway" init "$DIR" --demo --base-port "$PORT"
 "$BIN/gateway" --conf "$DIR" check
 echo "starting the daemon; its log is $DIR/daemon.log"
 "$BIN/gateway" --conf "$DIR" run 2>>"$DIR/daemon.log" &

@@ -246,6 +246,11 @@ def acknowledge(live: Live, tx: Tx, by: str, number: str, office: str, person: s
         raise OperationError(_("no office {office}; allowed: {known}").format(office=office, known=known))
     changed = deliveries.acknowledge(tx, incident.id, destination.id, person, live.now())
     if not changed:
+        before = deliveries.rows(tx, incident=incident.id, destination=destination.id, limit=100)
+        by_whom = next((row.acknowledged_by for row in before if row.acknowledged_by), None)
+        if by_whom:
+            text = _("{number} was acknowledged for {office} by {person} before")
+            raise OperationError(text.format(number=incident.number, office=destination.name, person=by_whom))
         raise OperationError(_("{number} was never offered to {office}").format(number=incident.number, office=destination.name))
     data = {
         "destination": destination.id,

@@ -97,7 +97,9 @@ def verify(conf: Path, files: tuple[Path, ...]) -> None:
         if last and do(conf, "record_end", seq=last)["hash"] != result.head:
             why = _("log and journal disagree at {last}").format(last=last)
             fail(_("{file}:{line}: {why}").format(file=found[-1], line=result.lines, why=why))
-    click.echo(_("{lines} lines in order").format(lines=result.lines))
+    click.echo(
+        _("{lines} lines in order, from place {first} to {last}").format(lines=result.lines, first=result.first, last=result.last)
+    )
 
 
 @click.command(cls=Translated)

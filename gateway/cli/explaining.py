@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from gateway.cli import Translated, fail
-from gateway.cli.show import as_json
+from gateway.cli.show import as_json, safe
 from gateway.core.errors import Malformed
 from gateway.core.model import FIGURES, Figure
 from gateway.core.render import LABELS, display_number, element, figure
@@ -106,9 +106,9 @@ def _print(shown: dict[str, Any], colour: bool) -> None:
     if report is None:
         click.echo(_("a marking was found: the content goes nowhere, the confidential bureau is told"))
         return
-    click.echo(_highlighted(shown["text"], report, colour))
+    click.echo(_highlighted(safe(shown["text"]), report, colour))
     for label, value in _facts(report):
-        click.echo(f"  {label}: {value}")
+        click.echo(f"  {label}: {safe(value)}")
     for match in shown["catalogue"]:
         click.echo(f"{_('item')} {match['item']}: {'；'.join(match['why'])}")
     for doubt in shown["review"]:

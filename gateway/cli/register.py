@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from gateway.cli import Translated, TranslatedGroup, fail
 from gateway.cli.link import do
-from gateway.cli.show import as_json, table
-from gateway.core.model import FIGURES, Figure
+from gateway.cli.show import as_json, safe, table
+from gateway.core.model import FIGURES, DeliveryState, Figure, IncidentState, MessageState
 from gateway.core.render import display_number, element, figure
 from gateway.i18n import _
 
@@ -22,7 +22,7 @@ LIMIT = click.option("--limit", type=click.IntRange(1, ALL), help="How many at m
 
 
 @click.command(cls=Translated)
-@click.option("--state", help="Only those in this state.")
+@click.option("--state", type=click.Choice(get_args(IncidentState)), help="Only those in this state.")
 @LIMIT
 @JSON
 @click.pass_obj
@@ -82,7 +82,7 @@ def incident(ctx: click.Context, number: str, trail: bool, as_json_: bool) -> No
 
 def _print_incident(shown: dict[str, Any]) -> None:
     report = shown["report"]
-    click.echo(f"{display_number(shown['number'])}  {_(shown['state'])}  {shown['title']}")
+    click.echo(f"{display_number(shown['number'])}  {_(shown['state'])}  {safe(shown['title'])}")
     figures = [figure(n, Figure(value=report[n]["value"], qualifier=report[n]["qualifier"], max=report[n].get("max")))
                for n in FIGURES if report.get(n)]  # fmt: skip
     lines = [
@@ -98,7 +98,7 @@ def _print_incident(shown: dict[str, Any]) -> None:
     ]
     for name, value in lines:
         if value:
-            click.echo(f"  {name}: {value}")
+            click.echo(f"  {name}: {safe(value)}")
     heads = [_("message"), _("channel"), _("received"), _("sender"), _("state")]
     table(heads, [[m["id"], m["channel"], m["received_at"], m["sender"], _(m["state"])] for m in shown["messages"]])
     heads = [_("delivery"), _("destination"), _("transport"), _("state"), _("delivered"), _("acknowledged by"), _("why")]
@@ -131,7 +131,7 @@ def close(obj: tuple[Path, str], reason: str) -> None:
 
 
 @click.command(cls=Translated)
-@click.option("--state", help="Only those in this state.")
+@click.option("--state", type=click.Choice(get_args(MessageState)), help="Only those in this state.")
 @LIMIT
 @JSON
 @click.pass_obj
@@ -183,7 +183,7 @@ def message(conf: Path, id: str, raw: bool, export: bool, as_json_: bool) -> Non
 
 @click.group(cls=TranslatedGroup, invoke_without_command=True)
 @click.option("--incident", "number", help="Only those of this incident.")
-@click.option("--state", help="Only those in this state.")
+@click.option("--state", type=click.Choice(get_args(DeliveryState)), help="Only those in this state.")
 @LIMIT
 @JSON
 @click.pass_context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import click
 
 from gateway.i18n import _
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def width(text: str) -> int:
@@ -20,6 +23,11 @@ def width(text: str) -> int:
 def pad(text: str, columns: int) -> str:
     """``text`` filled with blanks to ``columns``."""
     return text + " " * max(0, columns - width(text))
+
+
+def safe(text: str) -> str:
+    """``text`` without control characters: what came from outside must not steer the operator's terminal."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def cut(text: str, columns: int) -> str:
@@ -39,7 +47,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], widest: int = 48)
     if not rows:
         click.echo(_("nothing"))
         return
-    cells = [[cut("" if c is None else str(c).replace("\n", " "), widest) for c in row] for row in rows]
+    cells = [[cut("" if c is None else safe(str(c).replace("\n", " ")), widest) for c in row] for row in rows]
     columns = [max(width(r[i]) for r in [list(heads), *cells]) for i in range(len(heads))]
     for row in [list(heads), *cells]:
         click.echo("  ".join(pad(c, n) for c, n in zip(row, columns, strict=True)).rstrip())

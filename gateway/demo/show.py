@@ -110,7 +110,7 @@ class _Demo:
     async def _became(self, kind: str, before: set[str]) -> dict[str, Any] | None:
         rows = await self._ask("messages", limit=1000)
         fresh = [m for m in rows if m["id"] not in before and m["channel"] == kind]
-        return next((m for m in fresh if m["state"] in ("read", "needs_person") and m["incident"]), None)
+        return next((m for m in fresh if m["state"] in ("read", "needs_person", "duplicate") and m["incident"]), None)
 
     async def _seen(self, number: str) -> list[str] | None:
         """What arrived outside; None until every office that was to be told has it, by mail or by SMS."""

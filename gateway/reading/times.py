@@ -18,13 +18,13 @@ _N = rf"(?:\d{{1,2}}|[{_HAN}]{{1,3}})"
 _DATE = (
     rf"(?:(?P<y>\d{{4}}|[{_HAN}]{{4}})年)?(?P<m>{_N})月(?:份)?(?P<d>{_N})[日号]"
     r"|(?P<y2>20\d\d)[-./](?P<m2>\d{1,2})[-./](?P<d2>\d{1,2})(?!\d)"
-    rf"|(?<![\d月])(?P<d3>{_N})[日号](?![线楼院门井店机房厅桥])"
+    # 5日 anywhere; 5号 only where an hour or a pause follows: 人民路5号, 8号矿井 and 二号仓库 are no days.
+    rf"|(?<![\d月{_HAN}路街巷弄道里镇乡村组区县市厂矿])(?P<d3>{_N})"
+    rf"(?:日|号(?=凌晨|清晨|[早晨晚夜\d{_HAN}]|上午|中午|正午|午后|下午|傍晚|深夜|半夜|[,，。;；、\s]|$))"
     r"|(?P<rel>大前天|前天|前日|昨天|昨日|昨|今天|今日|今|当天|当日|当(?=[晚夜])|前(?=[晚夜]))"
 )
 _PERIOD = r"凌晨|清晨|早晨|早上|早|晨|上午|中午|正午|午后|下午|傍晚|晚上|晚间|晚|夜里|夜间|深夜|午夜|半夜|夜"
-_MINUTE = (
-    rf"\d{{1,2}}(?!\d)分?|[二三四五]?十[{_HAN[2:11]}]?分?|[零〇][{_HAN[2:11]}]分?|[{_HAN[2:11]}]分|[一三]刻|半|整"
-)
+_MINUTE = rf"\d{{1,2}}(?!\d)分?|[二三四五]?十[{_HAN[2:11]}]?分?|[零〇][{_HAN[2:11]}]分?|[{_HAN[2:11]}]分|[一三]刻|半|整"
 _CLOCK = (
     rf"(?P<h>{_N})(?:时|点钟?)(?!\d*[年月日天]|间|段|期|[意建要问措原])(?:过"
     rf"|差不多)?(?P<mi>{_MINUTE})?(?!(?<=点)[{_HAN[:11]}](?:公|平|级|吨|万|亿|米|度|倍|个百))"
@@ -166,7 +166,11 @@ def _corrected(text: str, first: Phrase, phrases: list[Phrase]) -> Phrase:
     """六点半多，六点四十吧: who speaks twice of the same moment means the second."""
     for later in phrases:
         between = text[first.end : later.start]
-        if later.start > first.end and later.precision == "minute" and re.fullmatch(r"(?:[，,]|不对|哦|噢|不|是|应该|错了|吧|更正|大概){1,4}", between):
+        if (
+            later.start > first.end
+            and later.precision == "minute"
+            and re.fullmatch(r"(?:[，,]|不对|哦|噢|不|是|应该|错了|吧|更正|大概){1,4}", between)
+        ):
             return later
     return first
 
@@ -196,7 +200,11 @@ def _headers(text: str) -> list[tuple[int, int]]:
     lines = [(m.start(), m.end()) for m in re.finditer(r"[^\n]+", text)]
     if len(lines) < 2:
         return []
-    return [(a, b) for a, b in lines if b - a < 80 and not re.search("[，。;]", text[a:b]) and not re.search(r"发生|起火|相撞|爆炸", text[a:b])]
+    return [
+        (a, b)
+        for a, b in lines
+        if b - a < 80 and not re.search("[，。;]", text[a:b]) and not re.search(r"发生|起火|相撞|爆炸", text[a:b])
+    ]
 
 
 def _role(text: str, match: re.Match[str], phrase: Phrase) -> Role:
@@ -213,9 +221,7 @@ def _role(text: str, match: re.Match[str], phrase: Phrase) -> Role:
     return "event"
 
 
-def _resolve(
-    text: str, match: re.Match[str], now: datetime, context: date | None, previous: Phrase | None
-) -> Phrase | None:
+def _resolve(text: str, match: re.Match[str], now: datetime, context: date | None, previous: Phrase | None) -> Phrase | None:
     if match["ago"] or match["just"]:
         return _ago(match, now)
     clock = _clock_of(match)
@@ -277,7 +283,9 @@ def _minutes(text: str) -> int | None:
 
 def _no_clock(match: re.Match[str]) -> bool:
     """A bare word of a day that says nothing by itself (今, 昨), or a bare number of a day."""
-    return (match["rel"] in ("今", "昨", "当", "前") and not match["p"]) or bool(match["hc"] or match["hd"] or match["h"] or match["h2"])
+    return (match["rel"] in ("今", "昨", "当", "前") and not match["p"]) or bool(
+        match["hc"] or match["hd"] or match["h"] or match["h2"]
+    )
 
 
 def _period_in(text: str) -> str:
@@ -294,7 +302,9 @@ def _day_of(match: re.Match[str], now: datetime, context: date | None) -> tuple[
         back = {"大前天": 3, "前天": 2, "前日": 2, "前": 2, "昨天": 1, "昨日": 1, "昨": 1}.get(rel, 0)
         return today - timedelta(days=back), True
     if match["m"] or match["m2"]:
-        year, month, day = (value_of(t) if t else None for t in (match["y"] or match["y2"], match["m"] or match["m2"], match["d"] or match["d2"]))
+        year, month, day = (
+            value_of(t) if t else None for t in (match["y"] or match["y2"], match["m"] or match["m2"], match["d"] or match["d2"])
+        )
         return _past(year, month, day, today), True
     if match["d3"]:
         day = value_of(match["d3"])
