@@ -63,7 +63,7 @@ def read(
     fields: dict[str, Any] = {**stated, **sort._asdict()}
     if sort.noise not in (None, "news"):
         return Report(text=message.text, **sort._asdict())
-    where = place(normal, gazetteer, times=times, unit=people.unit, home=home, skip=clerk)
+    where = place(normal, gazetteer, times=times, unit=people.unit, home=home, skip=clerk, year=received_at.year)
     told = elements(normal)
     return Report(
         text=message.text,
@@ -88,4 +88,3 @@ def _all_texts(message: Message) -> list[str]:
     for attachment in message.attachments:
         texts += [attachment.name, attachment.text or ""]
     return texts
-

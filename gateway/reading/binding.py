@@ -22,9 +22,7 @@ _PREDICATES = {
         r"|[烧淹砸炸撞压砍捅打毒摔憋闷踩]死|死了|(?<=[\d一二两三四五六七八九十人名个])[死亡](?!者|刑|因)"
         r"|死(?=[\d一二两三四五六七八九十])"
     ),
-    "seriously_injured": (
-        r"重伤(?!员|者)|伤势较?(?:严?重|危重)|伤情较?(?:严?重|危重)|受伤较重|危重|病危|生命垂危|严重受伤"
-    ),
+    "seriously_injured": (r"重伤(?!员|者)|伤势较?(?:严?重|危重)|伤情较?(?:严?重|危重)|受伤较重|危重|病危|生命垂危|严重受伤"),
     "light": r"轻伤(?!员|者)|轻微伤|受轻伤|伤势较轻",
     "injured": (
         r"受伤|负伤|[烧烫灼砍炸砸擦摔刺打咬冻撞压]伤(?!员|者|亡)|[砸撞压烧烫]着(?=[\d一二两三四五六七八九十仨俩几])|骨折|伤了|不同程度受?伤"
@@ -213,7 +211,9 @@ def _carry(text: str, start: int, people: list[Quantity], carried: Mention | Non
     found = []
     for quantity in people:
         role = _role(text, start, quantity)
-        if role in ("total", "update") and _FILLER.fullmatch(re.sub("[吧吗呢啊呃,，]|不对|哦|应该", "", text[start : quantity.start])):
+        if role in ("total", "update") and _FILLER.fullmatch(
+            re.sub("[吧吗呢啊呃,，]|不对|哦|应该", "", text[start : quantity.start])
+        ):
             found.append(Mention(carried.field, quantity.number, role, quantity.start, quantity.end))
     return found
 

@@ -27,6 +27,4 @@ def turns(text: str) -> list[Turn]:
     if labels and labels[0].start("who") > 0 and not any(m["who"].lower().startswith(_CLERK) for m in labels):
         return []  # 报告人：… in a form is no speaker
     ends = [*(label.start() for label in labels[1:]), len(text)][: len(labels)]
-    return [
-        Turn(label.end(), end, label["who"].lower().startswith(_CLERK)) for label, end in zip(labels, ends, strict=True)
-    ]
+    return [Turn(label.end(), end, label["who"].lower().startswith(_CLERK)) for label, end in zip(labels, ends, strict=True)]

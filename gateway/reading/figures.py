@@ -14,7 +14,18 @@ from gateway.reading.numerals import Number
 from gateway.reading.property import property_figures
 from gateway.reading.quantities import quantities
 
-_PEOPLE = ("deaths", "injured", "seriously_injured", "missing", "poisoned", "ill", "trapped", "evacuated", "affected", "casualties")
+_PEOPLE = (
+    "deaths",
+    "injured",
+    "seriously_injured",
+    "missing",
+    "poisoned",
+    "ill",
+    "trapped",
+    "evacuated",
+    "affected",
+    "casualties",
+)
 
 
 def figures(normal: Normal, turns: list[Turn], *, corrects: bool) -> dict[str, Figure]:

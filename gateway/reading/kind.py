@@ -20,9 +20,7 @@ _NUMBERED = lazy(
     r"|第(?P<b>[一二三四五六七八九十\d]{1,3})次(?:续报|报告)|(?P<c>[一二三四五六七八九十\d]{1,2})次?续报"
 )
 _FINAL = lazy(r"终报|最终报告|结果报告|结案报告|处置结果报告|终结报告|最后一次报告|处置完毕.{0,12}(?:不再续报|终报)")
-_CORRECT = lazy(
-    r"更正|订正|勘误|前报有误|报错了|前报.{0,20}(?:有误|应为|错误)|上报.{0,12}有误|改正前报|数字有误|核减"
-)
+_CORRECT = lazy(r"更正|订正|勘误|前报有误|报错了|前报.{0,20}(?:有误|应为|错误)|上报.{0,12}有误|改正前报|数字有误|核减")
 _WITHDRAW = lazy(
     r"撤销(?:前|该|上述|此前|本)|撤回|作废|(?:前报|所报|刚才报的|上午报的|该信息|该情况|此前报|上报的"
     r"|报的那个)[^。;\n]{0,16}(?:误报|不实|虚惊|没有这回事|不属实|取消)|系误报|属误报|是误报|为误报"
@@ -41,9 +39,7 @@ _ANNOUNCES = lazy(
     r"关于(?:召开|举办|举行|做好|开展|印发|组织|加强|进一步|报送|转发|调整|征集|填报|参加)[^。\n]{0,40}(?:通知"
     r"|意见|方案|函|公告|启事)|会议通知"
 )
-_HAPPENED = lazy(
-    r"(?:今|昨|前天|\d日|\d时|\d分|凌晨|上午|下午|晚)[^。\n]{0,30}(?:发生|突发|出现|起火|爆炸|相撞|死亡|受伤)"
-)
+_HAPPENED = lazy(r"(?:今|昨|前天|\d日|\d时|\d分|凌晨|上午|下午|晚)[^。\n]{0,30}(?:发生|突发|出现|起火|爆炸|相撞|死亡|受伤)")
 _NEWS_HEAD = 60
 
 
@@ -99,9 +95,7 @@ def _drill(text: str, words: Words) -> bool:
     return _DRILL_MARK.search(text) is not None or any(word in text for word in words.drill)
 
 
-def _noise(
-    text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: bool
-) -> Noise | None:
+def _noise(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: bool) -> Noise | None:
     whole = subject + text
     if not re.search(r"\w", whole):
         return None if message.attachments or message.unread else "empty"

@@ -32,9 +32,7 @@ _NUMBER = lazy(
     r")(?P<after>以上|左右|上下|余|多|来|几|许)?"
 )
 _GUARD_BEFORE = lazy(r"(?:第|[A-Za-z]|\d[-/:]|斤)$")
-_RANGE = lazy(
-    r"(?<![一二两三四五六七八九])([一二两三四五六七八九])([一二两三四五六七八九])(?![一二两三四五六七八九])"
-)
+_RANGE = lazy(r"(?<![一二两三四五六七八九])([一二两三四五六七八九])([一二两三四五六七八九])(?![一二两三四五六七八九])")
 _QUALIFIER: dict[str, Qualifier] = {
     "约有": "about", "大约": "about", "大概": "about", "约": "about", "差不多": "about", "估计": "about", "左右": "about", "上下": "about",
     "许": "about", "来": "about", "将近": "nearly", "接近": "nearly", "近": "nearly", "至少": "at_least", "不少于": "at_least",

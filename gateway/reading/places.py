@@ -6,7 +6,8 @@ import re
 from itertools import pairwise
 
 from gateway.core.model import Place
-from gateway.reading.gazetteer import PROVINCES, Found, Gazetteer
+from gateway.reading.elsewhere import elsewhere
+from gateway.reading.gazetteer import Found, Gazetteer
 from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 
@@ -33,10 +34,6 @@ _UNIT_TAIL = lazy(
     r"(?:委|政府|公安|人民|应急|安监|信访|卫|教育|气象|林业|农|防汛|政法|交警|消防|党政|县委|民政|水利|环保"
     r"|市场监管)[^，。:\n]{0,10}?(?:办|局|室|报告|:|院|队|站|会|报(?!案)|\n|传真|FAX)"
 )
-_FOREIGN_COUNTY = lazy(
-    r"([\u4e00-\u9fff]{2,7}?(?:省|自治区|市))?([\u4e00-\u9fff]{2,8}?(?:市|自治州|地区"
-    r"|盟))?([\u4e00-\u9fff]{1,6}?(?:县|区|旗|市))"
-)
 _PIECE = lazy(r"[^，。;!?:、\n]+")
 _LEAD = lazy(r"(?:我们|我[县区旗市]的?|我是|在|位于|就是|发现|那个|的|吧|了|今天|刚才)+")
 _SITE = lazy(
@@ -56,9 +53,11 @@ def place(
     unit: str | None,
     home: str | None,
     skip: list[tuple[int, int]],
+    year: int,
 ) -> Place | None:
     """The place of the event. ``times`` are the stretches that tell when it happened: the place stands near the first.
-    ``home`` is the county of the reporting ``unit``, which 我县 and a bare town or firm mean; ``skip`` is what only a clerk says."""
+    ``home`` is the county of the reporting ``unit``, which 我县 and a bare town or firm mean; ``skip`` is what only a clerk says;
+    ``year`` is that of the report."""
     text = normal.text
     after = times[0][1] if times else 0
     named = [f for f in gazetteer.counties_in(text) if not _is_unit(text, f, unit)]
@@ -70,9 +69,9 @@ def place(
     town = next((t for t in gazetteer.towns_in(text) if t.sure or home), None)
     if town is not None:
         return _described(normal, gazetteer, town.county if town.sure else home, town.start)
-    elsewhere = None if home else _elsewhere(normal)
-    if elsewhere is not None:
-        return elsewhere
+    far = None if home else elsewhere(normal, year)
+    if far is not None:
+        return far
     if home is None:
         units = gazetteer.counties_in(text)
         home = units[0].county if units else None
@@ -159,21 +158,3 @@ def _described(normal: Normal, gazetteer: Gazetteer, county: str | None, start: 
 def _comma(text: str, start: int) -> int:
     ends = [at for c in "，。;\n" if (at := text.find(c, start)) >= 0]
     return min(ends, default=len(text))
-
-
-def _elsewhere(normal: Normal) -> Place | None:
-    """A place outside this city, where the text names a province: its own words, no more."""
-    text = normal.text[:2000]
-    for name in PROVINCES:
-        short = re.sub(r"(?:省|市|壮族|回族|维吾尔|自治区|特别行政区)+$", "", name)
-        at = text.find(short)
-        if at < 0:
-            continue
-        rest = at + len(name) if text.startswith(name, at) else at + len(short)
-        found = _FOREIGN_COUNTY.match(text, rest)
-        parts = [p for p in (found.groups() if found else ()) if p]
-        city = next((p for p in parts if p.endswith(("市", "自治州", "地区", "盟"))), None)
-        county = next((p for p in parts if p != city), None)
-        end = found.end() if found else rest
-        return Place(text=text[at:end], country="中国", province=name, city=city, county=county, evidence=(normal.span(at, end),))
-    return None

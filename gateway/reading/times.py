@@ -5,6 +5,7 @@ is chosen, before those of the alarm, of the state of affairs (截至), of the e
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from datetime import date, datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -35,62 +36,6 @@ _PHRASE = lazy(
     rf"(?:(?:{_AGO})|(?P<just>刚才|刚刚)"
     rf"|(?:{_DATE})(?:\([^()]{{1,8}}\)|的)?[， ]?(?:(?P<p>{_PERIOD})[， ]?)?(?:大?概|约|大约"
     rf"|差不多)?(?:"
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
-    rf""
     rf"{_CLOCK.replace('?P<h>', '?P<ha>').replace('?P<mi>', '?P<mia>').replace('?P<h2>', '?P<hb>').replace('?P<mi2>', '?P<mib>')}"
     rf")?"
     rf"|(?P<p2>{_PERIOD})[， ]?(?:大?概|约|大约|差不多)?(?:{_CLOCK})"
@@ -104,9 +49,18 @@ _REPORTED = lazy(r"(?:[报上]报的|报的|报过|报告的|上报|前报)")
 _ALARM_AFTER = lazy(r"[，]?(?:[^，。;\n]{0,16}?)(?:接到?群?众?(?:集中)?报[警告案]?|接警|接报|报案|报警|获悉|得知|发现)")
 _END_AFTER = lazy(r"[，]?(?:[^，。;\n]{0,6}?)(?:扑灭|灭了|熄灭|平息|控制|结束|散去|解除|恢复|疏通|打捞|升井|赶到|到达|到场|抵达)")
 _DATELINE = lazy(r"(?:专?电|讯|消息|信息:)")
+_SAID_AFTER = lazy(
+    r"[，]?[^，。;\n]{0,24}?(?:记者|获悉|证实|通报|表示|介绍|透露|宣布|指出|采访|对外|出发|派出|启动|召开|部署|看望|慰问|赶赴|前往|离开|返回|出院|刑拘|刑事拘留)"
+)
+_HAPPENS = lazy(r"发生|地震|遭|起火|着火|失火|爆炸|相撞|碰撞|追尾|侧翻|坠|塌|中毒|袭击|透水|溃|遇难|死亡|受伤|身亡|病例")
+_NAMED = lazy(r"[“\"「](?P<m>1[0-2]|0?[1-9])[·・.](?P<d>3[01]|[12]\d|0?[1-9])[”\"」]")
 _BACK_THEN = lazy(r"(?:去年|前年|上年|上月|20\d\d年以来)")
 
-Role = Literal["event", "alarm", "as_of", "end", "header", "ignored"]
+_SENTENCE = 200
+_CONSIDERED = 100
+"""So many signs after a time are looked at, and so many times of a text: beyond them nobody tells of the event first."""
+
+Role = Literal["event", "named", "alarm", "as_of", "end", "said", "header", "ignored"]
 
 
 class Phrase(NamedTuple):
@@ -147,19 +101,36 @@ def occurred(normal: Normal, received: datetime, skip: list[tuple[int, int]]) ->
 
 
 def _chosen(text: str, phrases: list[Phrase]) -> Phrase | None:
-    for role in ("event", "alarm", "end", "as_of"):
+    for role in ("event", "named", "alarm", "end", "as_of", "said"):
         among = [p for p in phrases if p.role == role]
         if not among:
             continue
-        first = next((p for p in among if p.precision == "minute"), among[0]) if _near_start(among) else among[0]
-        return _corrected(text, first, among)
+        first = among[0]
+        if role == "event":
+            starts = sorted(p.start for p in phrases)
+            first = next((p for p in among[:_CONSIDERED] if _happens(text, p, starts)), first)
+        return _corrected(text, _finer(text, first, among), among)
     return None
 
 
-def _near_start(phrases: list[Phrase]) -> bool:
-    """True where a plain day is soon followed by the hour of the same day, so that the finer one may be taken."""
-    fine = next((p for p in phrases if p.precision == "minute"), None)
-    return fine is not None and fine.at.date() == phrases[0].at.date() and fine.start - phrases[0].start < 120
+def _happens(text: str, phrase: Phrase, starts: list[int]) -> bool:
+    """True where the sentence goes on to say that something happened, before it comes to another time (one of ``starts``)."""
+    stop = min(len(text), phrase.end + _SENTENCE)
+    stop = min([stop, *(at for mark in "。;\n" if (at := text.find(mark, phrase.end, stop)) >= 0)])
+    later = bisect_left(starts, phrase.end)
+    return _HAPPENS.search(text, phrase.end, min([stop, *starts[later : later + 1]])) is not None
+
+
+def _finer(text: str, first: Phrase, phrases: list[Phrase]) -> Phrase:
+    """A plain day is followed by the hour of the same day: the finer one is meant, if it stands near or tells of the event too."""
+    if first.precision == "minute":
+        return first
+    for later in phrases[:_CONSIDERED]:
+        if later.precision == "minute" and later.start > first.start and later.at.date() == first.at.date():
+            if later.start - first.start < 120 or (later.start - first.start < 400 and _happens(text, later, [])):
+                return later
+            break
+    return first
 
 
 def _corrected(text: str, first: Phrase, phrases: list[Phrase]) -> Phrase:
@@ -176,7 +147,7 @@ def _corrected(text: str, first: Phrase, phrases: list[Phrase]) -> Phrase:
 
 
 def time_phrases(text: str, received: datetime) -> list[Phrase]:
-    """All time phrases of ``text`` in order. ``received`` gives the day in whose terms they speak; aware or not."""
+    """All time phrases of ``text`` in order, events called after a day last. ``received`` gives the day in whose terms they speak; aware or not."""
     now = received.replace(tzinfo=None)
     headers = _headers(text)
     found: list[Phrase] = []
@@ -190,9 +161,16 @@ def time_phrases(text: str, received: datetime) -> list[Phrase]:
         role = "header" if header else _role(text, match, phrase)
         dateline = _DATELINE.match(text, match.end()) is not None
         found.append(phrase._replace(role="ignored" if dateline else role))
-        if dateline or role in ("event", "alarm", "end"):
+        if dateline or role in ("event", "alarm", "end", "said"):
             context = phrase.at.date()
-    return found
+    return found + [_named_after(match, now) for match in _NAMED.finditer(text)]
+
+
+def _named_after(match: re.Match[str], now: datetime) -> Phrase:
+    """ "12·11"事故 is called after its day."""
+    day = _past(None, int(match["m"]), int(match["d"]), now.date())
+    at = datetime(day.year, day.month, day.day) if day else now
+    return Phrase(match.start(), match.end(), at, "day", "exact", "named" if day else "ignored")
 
 
 def _headers(text: str) -> list[tuple[int, int]]:
@@ -218,6 +196,8 @@ def _role(text: str, match: re.Match[str], phrase: Phrase) -> Role:
         return "end"
     if _ALARM_AFTER.match(after) and "接" in after[:20]:
         return "alarm"
+    if _SAID_AFTER.match(after):
+        return "said"
     return "event"
 
 

@@ -51,7 +51,10 @@ def test_highest_of_all_texts() -> None:
     "message",
     [
         {"text": "见附件", "attachments": (Attachment(name="机密★3年 某事.pdf", content_type="application/pdf", data=b""),)},
-        {"text": "见附件", "attachments": (Attachment(name="a.txt", content_type="text/plain", data=b"", text="机密★3年\n某事"),)},
+        {
+            "text": "见附件",
+            "attachments": (Attachment(name="a.txt", content_type="text/plain", data=b"", text="机密★3年\n某事"),),
+        },
         {"text": "见附件", "subject": "【机密】某事"},
         {"text": "同意。", "quoted": "机密★3年\n某事"},
     ],

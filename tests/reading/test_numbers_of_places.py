@@ -10,13 +10,20 @@ from tests.core.example import catalogue, read
 
 @pytest.mark.parametrize(
     "text",
-    ["青山区人民路5号发生火灾，2人死亡。", "柳河县三岔镇8号矿井透水，6人被困", "云台区幸福路18号居民楼着火，1人受伤", "石桥县粮库二号仓库起火"],
+    [
+        "青山区人民路5号发生火灾，2人死亡。",
+        "柳河县三岔镇8号矿井透水，6人被困",
+        "云台区幸福路18号居民楼着火，1人受伤",
+        "石桥县粮库二号仓库起火",
+    ],
 )
 def test_a_number_of_a_place_is_no_day(text: str) -> None:
     assert read(text).occurred is None
 
 
-@pytest.mark.parametrize("text", ["5号上午，青山区一民房起火，1人死亡", "5号，青山区一民房起火，1人死亡", "5日青山区一民房起火，1人死亡"])
+@pytest.mark.parametrize(
+    "text", ["5号上午，青山区一民房起火，1人死亡", "5号，青山区一民房起火，1人死亡", "5日青山区一民房起火，1人死亡"]
+)
 def test_a_day_is_still_a_day(text: str) -> None:
     occurred = read(text).occurred
     assert occurred is not None

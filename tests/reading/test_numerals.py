@@ -99,7 +99,9 @@ REPORT = "白水县政府办：3月5日21时07分，白水县东山镇客车侧�
 
 @given(st.integers(0, 2**20), st.sampled_from([" ", "\u3000", "\u200b", "\u2060"]))
 def test_width_and_spaces_change_nothing(seed: int, space: str) -> None:
-    spread = "".join(c + (space if seed >> (i % 20) & 1 and not c.isdigit() else "") for i, c in enumerate(REPORT)).translate(WIDE)
+    spread = "".join(c + (space if seed >> (i % 20) & 1 and not c.isdigit() else "") for i, c in enumerate(REPORT)).translate(
+        WIDE
+    )
     plain, other = read(REPORT), read(spread)
     assert [getattr(other, n) and (getattr(other, n).value, getattr(other, n).qualifier) for n in FIGURES] == [
         getattr(plain, n) and (getattr(plain, n).value, getattr(plain, n).qualifier) for n in FIGURES

@@ -54,7 +54,9 @@ def test_head_and_foot_of_a_fax_do_not_tell() -> None:
     assert occurred and occurred.value == "2026-03-06T07:40"
 
 
-@pytest.mark.parametrize(("text", "qualifier"), [("5时许", "about"), ("5时左右", "about"), ("5时20分", "exact"), ("五点来钟", "about")])
+@pytest.mark.parametrize(
+    ("text", "qualifier"), [("5时许", "about"), ("5时左右", "about"), ("5时20分", "exact"), ("五点来钟", "about")]
+)
 def test_qualifier(text: str, qualifier: str) -> None:
     occurred = read(f"白水县政府办：今晨{text}，两车相撞。", NOON).occurred
     assert occurred and occurred.qualifier == qualifier

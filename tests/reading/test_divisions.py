@@ -1,0 +1,106 @@
+"""Places that the city's own gazetteer does not know: by the table of the country, with the names of the time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.reading.divisions import above, in_force, mentions, names, short_name
+from gateway.reading.elsewhere import elsewhere
+from gateway.reading.normalise import normalise
+
+
+def told(text: str, year: int = 2014) -> tuple[str | None, str | None, str | None] | None:
+    place = elsewhere(normalise(text), year)
+    return None if place is None else (place.province, place.city, place.county)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("四川绵竹一化工厂爆炸\n3日上午，绵竹市一家化工厂发生爆炸。", ("四川省", "德阳市", "绵竹市")),
+        ("湖南省怀化市鹤城区昨晚发生火灾", ("湖南省", "怀化市", "鹤城区")),
+        ("大理州漾濞县发生4.2级地震", ("云南省", "大理白族自治州", "漾濞彝族自治县")),
+        ("北京海淀一小区起火", ("北京市", "北京市", "海淀区")),
+        ("重庆万州发生山体滑坡", ("重庆市", "重庆市", "万州区")),
+        ("合肥市区发生一起交通事故", ("安徽省", "合肥市", None)),
+        ("湖北仙桃一工厂爆炸", ("湖北省", None, "仙桃市")),
+        ("新疆和田地区皮山县发生地震", ("新疆维吾尔自治区", "和田地区", "皮山县")),
+        ("内蒙古锡林郭勒盟正蓝旗发生草原火灾", ("内蒙古自治区", "锡林郭勒盟", "正蓝旗")),
+    ],
+)
+def test_levels_are_completed_upwards(text: str, expected: tuple[str | None, str | None, str | None]) -> None:
+    assert told(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("year", "text", "county"),
+    [
+        (2009, "福建长乐一歌厅起火", "长乐市"),
+        (2019, "福建长乐一歌厅起火", "长乐区"),
+        (2009, "江苏吴江一工厂爆炸", "吴江市"),
+        (2015, "江苏吴江一工厂爆炸", "吴江区"),
+    ],
+)
+def test_a_place_has_its_name_of_the_time(year: int, text: str, county: str) -> None:
+    found = told(text, year)
+    assert found is not None and found[2] == county
+
+
+def test_襄樊_became_襄阳_in_2010() -> None:
+    assert told("湖北襄樊发生车祸", 2008) == ("湖北省", "襄樊市", None)
+    assert told("湖北襄阳市发生车祸", 2013) == ("湖北省", "襄阳市", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "北京时间今晨5时，一艘货船沉没",
+        "新华社广州3月5日电 一艘货船在公海沉没",
+        "南京路一家商店起火",
+        "一辆西安牌照的客车翻车",
+        "救援队从成都飞抵灾区",
+        "大家平安，社会和平",
+        "",
+    ],
+)
+def test_what_is_no_place_of_an_event(text: str) -> None:
+    assert told(text) is None
+
+
+def test_the_same_name_in_two_provinces_is_not_guessed() -> None:
+    assert told("鼓楼区发生火灾") is None
+    assert told("江苏徐州鼓楼区发生火灾") == ("江苏省", "徐州市", "鼓楼区")
+
+
+def test_a_datelined_city_loses_to_the_place_of_the_event() -> None:
+    assert told("新华网昆明6月2日电 云南省鲁甸县2日发生塌方，正从昆明派出专家。") == ("云南省", "昭通市", "鲁甸县")
+
+
+def test_short_names() -> None:
+    assert short_name("德宏傣族景颇族自治州") == "德宏"
+    assert short_name("盈江县") == "盈江"
+    assert short_name("任县") == ""
+    assert short_name("广西壮族自治区") == "广西"
+    assert short_name("延边朝鲜族自治州") == "延边"
+
+
+def test_the_table_is_whole() -> None:
+    table = names()
+    provinces = [d for of in table.whole.values() for d in of if d.level == 1]
+    assert len({d.code for d in provinces}) == 34
+    for of in table.whole.values():
+        for one in of:
+            assert one.first <= one.last
+            province, _city = above(one, 2014)
+            assert province
+
+
+@given(st.text(alphabet="北京市朝阳区云南盈江县发生地震的在，。\n", max_size=80), st.integers(2000, 2030))
+def test_mentions_are_in_order_and_never_overlap(text: str, year: int) -> None:
+    last = 0
+    for mention in mentions(text, 0, len(text), year):
+        assert last <= mention.start < mention.end <= len(text)
+        assert mention.of and mention.of == in_force(mention.of, year)
+        last = mention.end
