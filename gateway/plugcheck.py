@@ -31,11 +31,7 @@ def _attribute(cls: type[Any], name: str, hint: Any) -> str | None:
         return _("is missing")
     if get_origin(hint) is Literal:
         allowed = get_args(hint)
-        return (
-            None
-            if value in allowed
-            else _("is {value!r}; allowed: {allowed}").format(value=value, allowed=listed(allowed))
-        )
+        return None if value in allowed else _("is {value!r}; allowed: {allowed}").format(value=value, allowed=listed(allowed))
     if get_origin(hint) is type:
         base = get_args(hint)[0]
         if isinstance(value, type) and issubclass(value, base):

@@ -51,14 +51,14 @@ class ReadSpec(msgspec.Struct, frozen=True, kw_only=True):
         """The spec of a channel object made as ``Class(name, settings, services)``."""
         kind = type(channel)
         try:
-            path = inspect.getfile(kind)
+            path = getattr(kind, "source_file", None) or inspect.getfile(kind)
         except (TypeError, OSError):
             path = None
         return cls(
             module=kind.__module__,
             attr=kind.__qualname__,
             name=channel.name,
-            settings=channel.settings.model_dump_json().encode(),
+            settings=channel.settings.model_dump_json(by_alias=True).encode(),
             path=path,
         )
 
@@ -160,8 +160,21 @@ class WorkerPool:
         await asyncio.gather(*(self._discard(worker) for worker in list(self._all)))
         self._idle.clear()
 
+    async def retire(self) -> None:
+        """Answer every call that was made, then stop. Nobody may call it any more."""
+        for _place in range(self.size):
+            await self._slots.acquire()
+        await self.stop()
+
     async def read(self, channel: Any, raw: RawMessage) -> Message:
-        """Read ``raw`` as ``channel`` (a channel object or a ``ReadSpec``) would. Raises ``WorkerFailed``."""
+        """Read ``raw`` as ``channel`` (a channel object or a ``ReadSpec``) would. Raises ``WorkerFailed``.
+
+        A channel that has a process of its own reads there, so that it holds up nobody else's reading.
+        """
+        apart = getattr(channel, "read_apart", None)
+        if apart is not None:
+            message: Message = await apart(raw, self.seconds)
+            return message
         spec = channel if isinstance(channel, ReadSpec) else ReadSpec.of(channel)
         async with self._slots:
             if self._stopped:
@@ -226,7 +239,7 @@ class WorkerPool:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "gateway.worker_main", str(self.memory_mb),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                env=_environment(), start_new_session=True,
+                env=environment(), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise WorkerFailed(f"no worker process could be started ({type(error).__name__})") from None
@@ -244,7 +257,7 @@ class WorkerPool:
         return worker
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Only what an interpreter needs: no credentials directory, no proxies; small malloc arenas under the memory limit."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return kept | {"PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}

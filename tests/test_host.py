@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from gateway import i18n
-from gateway.host import HOOKS, Host, protocol_of, unsafe
+from gateway.host import HOOKS, Host, protocol_of
 from gateway.plugcheck import class_faults
+from gateway.plugfile import unsafe
 
 GOOD = '''
 from gateway.api import Settings, hookimpl
@@ -56,7 +57,8 @@ def test_bundled_plugins_load_by_the_public_group() -> None:
     kinds = {kind for hook in HOOKS for kind in host.kinds[hook]}
     assert kinds >= {"email_smtp", "fax_mail", "sms_smpp", "phone_transcript", "to_mail", "to_sms", "route_offices"}
     router = next(p for p in host.plugins() if p["name"] == "route_offices")
-    assert router == {"name": "route_offices", "source": "jibao-gateway", "hooks": ["routers"], "kinds": ["route_offices"]}
+    assert router == {"name": "route_offices", "source": "jibao-gateway", "hooks": ["routers"], "kinds": ["route_offices"],
+                      "isolation": "in-process"}  # fmt: skip
 
 
 def test_a_file_in_plugins_d(tmp_path: Path, put: Any) -> None:
@@ -64,7 +66,8 @@ def test_a_file_in_plugins_d(tmp_path: Path, put: Any) -> None:
     host, faults = load(tmp_path)
     assert faults == []
     assert host.kinds["transports"]["to_nowhere"].__name__ == "Sender"
-    shown = {"name": "nowhere", "source": "plugins.d/nowhere.py", "hooks": ["transports"], "kinds": ["to_nowhere"]}
+    shown = {"name": "nowhere", "source": "plugins.d/nowhere.py", "hooks": ["transports"], "kinds": ["to_nowhere"],
+             "isolation": "in-process"}  # fmt: skip
     assert shown in host.plugins()
 
 
@@ -165,6 +168,40 @@ def test_an_open_folder_is_not_read(tmp_path: Path, put: Any) -> None:
     assert len(faults) == 1
     assert "anybody may write it" in faults[0]
     assert "to_nowhere" not in host.kinds["transports"]
+
+
+def test_nor_is_any_file_where_anybody_may_write_the_configuration(tmp_path: Path, put: Any) -> None:
+    put("good", "@hookimpl\ndef transports():\n    return [Sender]\n", GOOD)
+    tmp_path.chmod(0o777)
+    host, faults = load(tmp_path)
+    assert faults == [f"plugins.d:1: plugins.d: anybody may write it; run: chmod o-w {tmp_path}"]
+    assert "to_nowhere" not in host.kinds["transports"]
+
+
+def test_a_link_is_as_safe_as_the_folder_it_leads_to(tmp_path: Path, put: Any) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "shut").mkdir()
+    for folder in ("open", "shut"):
+        target = put(folder, f"Sender.kind = 'to_{folder}'\n@hookimpl\ndef transports():\n    return [Sender]\n", GOOD)
+        (tmp_path / folder / "plugin.py").write_bytes(target.read_bytes())
+        target.unlink()
+        target.symlink_to(tmp_path / folder / "plugin.py")
+    (tmp_path / "plugins.d" / "nowhere.py").symlink_to(tmp_path / "no_such_file.py")
+    (tmp_path / "open").chmod(0o777)
+    host, faults = load(tmp_path)
+    assert faults == [
+        "plugins.d/nowhere.py:1: nowhere: cannot be read: No such file or directory",
+        f"plugins.d/open.py:1: open: leads to {tmp_path}/open: anybody may write it; run: chmod o-w {tmp_path}/open",
+    ]
+    assert {"to_shut"} == {kind for kind in host.kinds["transports"] if kind in ("to_open", "to_shut")}
+
+
+def test_a_kind_that_a_broken_plugin_provides_is_known_to_be_missing_for_that(tmp_path: Path, put: Any) -> None:
+    put("broken", "import no_such_module\n", GOOD)
+    host, faults = load(tmp_path)
+    assert len(faults) == 1
+    assert host.broken("to_nowhere")
+    assert not host.broken("to_elsewhere")
 
 
 def test_a_strangers_file_is_not_run(put: Any) -> None:
