@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,23 @@ import pytest
 from gateway.api import RawMessage
 from gateway.demo.smsc import DemoSmsc
 from gateway.host import Host
-from gateway.testing import ChannelCase, MemoryIntake, MemoryServices, PeerMode, check_channel, check_transport
+from gateway.settings import load
+from gateway.testing import (
+    ChannelCase,
+    MemoryIntake,
+    MemoryServices,
+    PeerMode,
+    TcpPeer,
+    boundary_moments,
+    check_channel,
+    check_faults,
+    check_router,
+    check_transport,
+)
 from gateway_plugins.email_smtp import EmailSettings, EmailSmtp
 from gateway_plugins.fax_mail import FaxMail, FaxSettings
 from gateway_plugins.phone_transcript import PhoneSettings, PhoneTranscript
+from gateway_plugins.route_offices import RouteOffices
 from gateway_plugins.smpp import text
 from gateway_plugins.smpp.inbound import SMPP_TYPE
 from gateway_plugins.sms_smpp import Settings as SmsSettings
@@ -29,7 +43,7 @@ from tests import harness_peers as peers
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone(timedelta(hours=8)))
 WORDS = "石桥县河湾村一处民房倒塌，两人被压，消防已到场。"
-CALL = {
+CALL: dict[str, Any] = {
     "call_id": "c-1", "caller": "+8613800000003", "called": "0999110", "started_at": "2026-11-23T09:21:00+08:00",
     "segments": [{"speaker": "来电人", "start": 0, "end": 9.0, "text": WORDS}],
 }  # fmt: skip
@@ -63,8 +77,12 @@ async def test_email_smtp() -> None:
         return next(channel.ports[0] for channel in made if channel.ports)
 
     cases = [ChannelCase(raw("email", mail(charset), "message/rfc822"), WORDS) for charset in ("gb18030", "utf-8")]
-    settings = EmailSettings(port=0, addresses=("report@gateway.test",))
-    await check_channel(Watched, settings, cases, send=peers.smtp(port, "report@gateway.test"), bodies=[mail(), b"", b"\xff\x00"])
+    settings = EmailSettings(port=0, addresses=("report@gateway.test",), max_connections_each=40)
+    services = MemoryServices(max_bytes=30_000)
+    await check_channel(
+        Watched, settings, cases, services=services, send=peers.smtp(port, "report@gateway.test"),
+        bodies=[mail(), b"", b"\xff\x00"], oversize=mail() + b"\r\n" * 20_000, port=port,
+    )  # fmt: skip
 
 
 async def test_fax_mail() -> None:
@@ -103,9 +121,16 @@ async def test_phone_transcript() -> None:
     vtt = f"WEBVTT\n\n00:00.000 --> 00:09.000\n<v 来电人>{WORDS}\n".encode()
     cases = [ChannelCase(raw("phone", body, "application/json"), WORDS), ChannelCase(raw("phone", vtt, "text/vtt"), WORDS)]
     cases.append(ChannelCase(raw("phone", WORDS.encode("gb18030"), "text/plain"), WORDS))
-    services = MemoryServices(secrets={"phone-token": "t0ken-of-the-test"})
-    send = peers.http(lambda: next(channel.port for channel in made if channel.port), "t0ken-of-the-test")
-    await check_channel(Watched, PhoneSettings(port=0), cases, services=services, send=send, bodies=[body])
+    services = MemoryServices(secrets={"phone-token": "t0ken-of-the-test"}, max_bytes=30_000)
+
+    def port() -> int:
+        return next(channel.port for channel in made if channel.port)
+
+    send = peers.http(port, "t0ken-of-the-test")
+    huge = json.dumps({**CALL, "segments": [*CALL["segments"], {**CALL["segments"][0], "text": WORDS * 1000}]}).encode()
+    await check_channel(
+        Watched, PhoneSettings(port=0), cases, services=services, send=send, bodies=[body], oversize=huge, port=port
+    )
 
 
 # The bundled transports.
@@ -121,6 +146,18 @@ async def test_to_mail() -> None:
     try:
         modes: list[PeerMode] = ["ok", "later", "refuse", "rubbish", "hang", "down"]
         await check_transport(ToMail, settings, peer=peer.be, received=peer.received, modes=modes)
+    finally:
+        await peer.stop()
+
+
+async def test_to_mail_on_a_bad_line() -> None:
+    async def nothing(*_given: Any) -> bool:
+        return False
+
+    peer = TcpPeer(nothing)
+    settings = MailSettings(port=await peer.start(), from_address="gateway@gateway.test", security="none", timeout_seconds=0.3)
+    try:
+        await check_faults(ToMail, settings, peer=peer.be)
     finally:
         await peer.stop()
 
@@ -141,12 +178,29 @@ async def test_to_sms() -> None:
             await carrier.stop()
 
 
+# The bundled router, with the routes of the example city.
+
+
+def test_route_offices() -> None:
+    root = Path(__file__).parent.parent / "conf"
+    config = load(root, Host.load(root))
+    (router,) = config.routers
+    assert router.cls is RouteOffices
+    check_router(RouteOffices, router.settings, directory=config.directory)
+    check_router(RouteOffices, router.settings, directory=config.directory, moments=boundary_moments(config.calendar))
+
+
 @asynccontextmanager
 async def smsc() -> AsyncIterator[tuple[DemoSmsc, SmsSettings, MemoryServices]]:
     centre = DemoSmsc("gateway", "s3cr3tpw")
     await centre.start("tcp:0:interface=127.0.0.1")
     settings = SmsSettings(
-        port=centre.port, system_id="gateway", password="smpp-password", reconnect_min=0.02, reconnect_max=0.05, request_timeout=0.5
+        port=centre.port,
+        system_id="gateway",
+        password="smpp-password",
+        reconnect_min=0.02,
+        reconnect_max=0.05,
+        request_timeout=0.5,
     )
     try:
         yield centre, settings, MemoryServices(secrets={"smpp-password": "s3cr3tpw"})
@@ -154,7 +208,7 @@ async def smsc() -> AsyncIterator[tuple[DemoSmsc, SmsSettings, MemoryServices]]:
         await centre.stop()
 
 
-def test_every_bundled_way_in_and_out_is_tried_here() -> None:
+def test_every_bundled_plugin_is_tried_here() -> None:
     kinds = Host.load().kinds
     tried = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
-    assert {*kinds["channels"], *kinds["transports"]} <= tried
+    assert {kind for hook in kinds for kind in kinds[hook]} <= tried

@@ -32,7 +32,7 @@ class Line:
 
     def __init__(self, name: str, settings: Any, services: Any = None) -> None:
         self.name, self.settings, self.services = name, settings, services
-        self.state = "down"
+        self.state, self.detail = "down", ""
 
     async def start(self, intake: Any) -> None:
         self.intake, self.state = intake, "up"

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway.api import Malformed, Message, RawMessage
+from gateway.testing import wire
 from gateway.testing.memory import MemoryIntake, MemoryServices
 from gateway.testing.quiet import CANARY, says, silent_about
+from gateway.testing.wire import RUBBISH, Send
 
-Answer = Literal["accepted", "temporary", "refused"]
-Send = Callable[[bytes], Awaitable[Answer]]
 STATES = ("up", "connecting", "down")
-HELD_SECONDS = 0.15
-ANSWER_SECONDS = 15.0
+START_SECONDS = 10.0
 STOP_SECONDS = 10.0
-RUBBISH = (
-    b"", b"\x00", b"\xff\xfe\xfd", b"{", b"[]", b"null", b"[null]", b'["AA=="]', b"\r\n\r\n", b"\x00" * 4096, b"A" * 100_000,
-    b"[" * 5000, CANARY.encode(), CANARY.encode("gb18030"), CANARY.encode("utf-16"), b'{"text": "' + CANARY.encode(),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +37,16 @@ async def check_channel(
     services: MemoryServices | None = None,
     send: Send | None = None,
     bodies: Sequence[bytes] = (),
+    oversize: bytes | None = None,
+    port: Callable[[], int] | None = None,
 ) -> None:
     """Check a channel class. ``send`` puts one of ``bodies`` on the wire and says what the carrier was told.
 
     Raises AssertionError with what failed. ``read`` is tried with the cases and with rubbish; with ``send`` also the order of
-    storing and answering, a repeat, storage trouble, an oversize message and a sender that goes away.
+    storing and answering, a repeat, storage trouble, a message that intake finds too large, a sender that goes away and a
+    stop while a message is on its way in. ``oversize`` is a body over ``services.max_bytes``: it goes over the wire whole.
+    ``port`` tells the TCP port of a channel that listens: it is then pestered by senders that say nothing, talk rubbish
+    or hang up, and has to take a good message beside them.
     """
     lent = services or MemoryServices()
     channel = cls("under-test", settings, lent)
@@ -57,32 +57,48 @@ async def check_channel(
             for raw in {case.raw.content_type: case.raw for case in cases}.values():
                 check_rubbish(cls, settings, replace(raw, body=body))
         intake = MemoryIntake(max_bytes=lent.max_bytes)
-        await channel.start(intake)
+        await _start(channel, intake)
+        stop = "stop()"
         try:
-            assert channel.health().state in STATES, f"health().state is none of {', '.join(STATES)}"
+            _healthy(channel, "after start()")
             if send is not None and bodies:
-                await _check_wire(intake, send, bodies)
+                await wire.check_wire(intake, send, bodies)
+                if oversize is not None:
+                    await wire.check_oversize(intake, send, bodies[0], oversize)
+                if port is not None:
+                    await wire.check_pests(intake, send, bodies[0], port())
+                await _check_stop_in_flight(channel, intake, send, bodies[0])
+                stop = "stop() a second time"
         finally:
-            await _stop(channel, "stop()")
+            await _stop(channel, stop)
         await _stop(channel, "stop() a second time")
-        assert channel.health().state in STATES, "health() fails after stop()"
+        _healthy(channel, "after stop()")
         heard.words += lent.secrets.values()
         heard.lines += [f"{cls.__name__}: {alarm}" for alarm in lent.alarms]
 
 
 def check_case(cls: type[Any], settings: Any, case: ChannelCase) -> None:
     """``read`` gives the text, gives it again, and gives what can be handed from one process to another."""
-    reader = cls("under-test", settings, None)
-    message = _read(reader, case.raw)
-    assert isinstance(message, Message), f"read() returned {type(message).__name__}, not Message"
+    try:
+        message = check_read(cls, settings, case.raw)
+    except Malformed:
+        raise AssertionError("read() of a good message raised Malformed") from None
     assert case.contains in message.text, "the text does not hold what the case expects"
-    again = (_read(reader, case.raw), _read(cls("under-test", settings, None), case.raw))
+
+
+def check_read(cls: type[Any], settings: Any, raw: RawMessage) -> Message:
+    """``read`` of one raw message, by all its rules. Raises ``Malformed`` where it says so, AssertionError with what is wrong."""
+    reader = cls("under-test", settings, None)
+    message = _read(reader, raw)
+    assert isinstance(message, Message), f"read() returned {type(message).__name__}, not Message"
+    again = (_read(reader, raw), _read(cls("under-test", settings, None), raw))
     assert again == (message, message), "read() is not pure: a second call differs"
     try:
         handed = msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=Message)
     except (TypeError, ValueError, OverflowError) as error:
         raise AssertionError(f"the message cannot be handed over ({type(error).__name__})") from None
     assert handed == message, "the message changes when it is handed over"
+    return message
 
 
 def check_rubbish(cls: type[Any], settings: Any, raw: RawMessage) -> None:
@@ -100,8 +116,25 @@ def check_rubbish(cls: type[Any], settings: Any, raw: RawMessage) -> None:
 def _read(reader: Any, raw: RawMessage) -> Any:
     try:
         return reader.read(raw)
+    except Malformed:
+        raise
     except Exception as error:
         raise AssertionError(f"read() of a good message raised {type(error).__name__}") from None
+
+
+async def _start(channel: Any, intake: MemoryIntake) -> None:
+    try:
+        await asyncio.wait_for(channel.start(intake), START_SECONDS)
+    except TimeoutError:
+        raise AssertionError(
+            f"start() took longer than {START_SECONDS:g} s; a carrier that is away must not hold it up"
+        ) from None
+
+
+def _healthy(channel: Any, when: str) -> None:
+    health = channel.health()
+    assert health.state in STATES, f"{when}: health().state is none of {', '.join(STATES)}"
+    assert isinstance(getattr(health, "detail", None), str), f"{when}: health().detail is no text"
 
 
 async def _stop(channel: Any, what: str) -> None:
@@ -113,52 +146,18 @@ async def _stop(channel: Any, what: str) -> None:
         raise AssertionError(f"{what} raised {type(error).__name__}") from None
 
 
-async def _ask(send: Send, body: bytes) -> Answer:
-    try:
-        return await asyncio.wait_for(send(body), ANSWER_SECONDS)
-    except TimeoutError:
-        raise AssertionError(f"the carrier got no answer within {ANSWER_SECONDS:g} s") from None
-
-
-async def _check_wire(intake: MemoryIntake, send: Send, bodies: Sequence[bytes]) -> None:
-    for body in bodies:
-        before = len(intake.accepted)
-        assert await _ask(send, body) == "accepted", "a good message was not accepted"
-        assert len(intake.accepted) > before, "accepted, but intake has not got it: said yes too early or dropped it"
-    assert await _ask(send, bodies[0]) == "accepted", "a second copy must be accepted (and linked), not refused"
-    await _check_order(intake, send, bodies[0])
-    intake.trouble = True
-    assert await _ask(send, bodies[0]) == "temporary", "storage trouble must be a temporary error"
-    intake.trouble = False
-    assert await _ask(send, bodies[0]) == "accepted", "the channel did not recover from storage trouble"
-    limit, intake.max_bytes = intake.max_bytes, 1
-    assert await _ask(send, bodies[0]) == "refused", "an oversize message must be refused for good"
-    intake.max_bytes = limit
-    await _check_gone(intake, send, bodies[0])
-
-
-async def _check_order(intake: MemoryIntake, send: Send, body: bytes) -> None:
-    """While intake is still busy the carrier must have no answer; as soon as intake is done it gets one."""
+async def _check_stop_in_flight(channel: Any, intake: MemoryIntake, send: Send, body: bytes) -> None:
+    """A stop while a message is on its way in: it ends in time, and nobody is told yes for what is not stored."""
     intake.hold, before = asyncio.Event(), len(intake.accepted)
-    sending = asyncio.ensure_future(_ask(send, body))
-    await asyncio.wait([sending], timeout=HELD_SECONDS)
-    early = sending.done()
-    intake.hold.set()
-    intake.hold = None
-    answer = await sending
-    assert not early, "said yes before intake had returned"
-    assert answer == "accepted" and len(intake.accepted) > before, "a message that intake took slowly was not accepted"
-
-
-async def _check_gone(intake: MemoryIntake, send: Send, body: bytes) -> None:
-    """A sender that goes away in the middle costs nothing but its own message."""
-    intake.hold = asyncio.Event()
-    sending = asyncio.ensure_future(_ask(send, body))
+    sending = asyncio.ensure_future(wire.ask(send, body))
     await asyncio.sleep(0.05)
-    sending.cancel()
-    await asyncio.gather(sending, return_exceptions=True)
+    stopping = asyncio.ensure_future(_stop(channel, "stop() while a message is on its way in"))
+    await asyncio.sleep(0.05)
     intake.hold.set()
     intake.hold = None
-    before = len(intake.accepted)
-    assert await _ask(send, body) == "accepted", "the channel did not survive a sender that went away"
-    assert len(intake.accepted) > before, "accepted after a sender went away, but intake has not got it"
+    await stopping
+    await asyncio.wait([sending], timeout=wire.HELD_SECONDS)
+    sending.cancel()
+    answer = (await asyncio.gather(sending, return_exceptions=True))[0]
+    stored = len(intake.accepted) > before
+    assert answer != "accepted" or stored, "said yes at a stop to what intake has not got"

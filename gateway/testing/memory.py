@@ -1,14 +1,15 @@
-"""What the host lends to a plugin, in memory: an intake that can be made to fail or wait, and services with fixed answers."""
+"""What the host lends to a plugin, in memory: an intake that can be made to fail or wait, services with fixed answers, a clock
+that moves only when told, and a carrier for short messages."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.api import RawMessage, Receipt, StorageTrouble, TooLarge
+from gateway.api import Delivered, Outcome, RawMessage, Receipt, StorageTrouble, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +61,81 @@ class MemoryIntake:
 
 
 @dataclass(slots=True)
+class MemoryClock:
+    """A clock that stands still until it is told to go on. Calling it gives the present instant, aware."""
+
+    at: datetime = datetime(2026, 3, 6, 0, 0, tzinfo=UTC)
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise ValueError("an instant needs its offset")
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0) -> datetime:
+        """Go on by so much; returns the new instant. ValueError for going back: no plugin has to bear that."""
+        step = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        if step < timedelta(0):
+            raise ValueError("a clock does not go back")
+        self.at += step
+        return self.at
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """One part that the memory carrier took."""
+
+    to: str
+    part: bytes
+    encoding: str
+    udh: bytes
+    receipt: bool
+    ref: str
+
+
+@dataclass(slots=True)
+class MemoryCarrier:
+    """A carrier for short messages in memory (``SmsCarrier``). ``answers`` are given first, one a part; then each part is taken.
+
+    Lend it with ``MemoryServices(channels={"sms": carrier})``. Its ids have leading zeros, as some carriers' have.
+    """
+
+    answers: list[Outcome] = field(default_factory=list)
+    delay: float = 0.0
+    parts: list[Submitted] = field(default_factory=list)
+
+    async def submit(self, to: str, part: bytes, *, encoding: str, udh: bytes, receipt: bool) -> Outcome:
+        """Take one part, or answer what the test said."""
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        if self.answers and not isinstance(answer := self.answers.pop(0), Delivered):
+            return answer
+        ref = f"{len(self.parts) + 1:010d}"
+        self.parts.append(Submitted(to, part, encoding, udh, receipt, ref))
+        return Delivered((ref,))
+
+    def receipt_of(self, part: Submitted, via: str, *, delivered: bool = True) -> Receipt:
+        """The carrier's later word on ``part``, to be handed to an intake."""
+        return Receipt(via=via, ref=part.ref, state="delivered" if delivered else "failed")
+
+
+@dataclass(slots=True)
 class MemoryServices:
-    """What the host lends, in memory. ``alarms`` holds the text of each alarm with what it names."""
+    """What the host lends, in memory. ``alarms`` holds the text of each alarm with what it names; ``clock`` is what ``now``
+    reads, else it stands still at ``at``."""
 
     secrets: dict[str, str] = field(default_factory=dict)
     channels: dict[str, Any] = field(default_factory=dict)
     max_bytes: int = 1_000_000
     at: datetime = datetime(2026, 3, 6, 0, 0, tzinfo=UTC)
     alarms: list[str] = field(default_factory=list)
+    clock: MemoryClock | None = None
 
     @property
     def now(self) -> Callable[[], datetime]:
-        """A clock that stands still."""
-        return lambda: self.at
+        """The clock that was lent, else one that stands still."""
+        return self.clock or (lambda: self.at)
 
     def secret(self, name: str) -> str:
         """The secret the test gave, else one of its own name."""

@@ -1,0 +1,1 @@
+"""Warnings of the weather bureau in, a signed web hook out."""
