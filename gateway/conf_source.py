@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -9,6 +10,7 @@ import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -16,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from gateway.conf_files import Files
 from gateway.conf_index import Index
 from gateway.faults import Fault, listed, unknown_name
 from gateway.i18n import _
@@ -32,17 +35,26 @@ class Source:
     name: str
     data: dict[str, Any]
     index: Index
+    made: dict[str, Any] = field(default_factory=dict, compare=False)
+    """What was made of it alone, kept for the next time the same bytes are read."""
 
     def line(self, path: KeyPath) -> int:
         """The line of a key."""
         return self.index.line(path)
 
 
+Memory = dict[str, tuple[bytes, Source]]
+"""TOML files read before: the bytes, and what they held."""
+
+
 @dataclass(slots=True)
 class Reader:
-    """Reads files below ``root``; collects faults and the digest of everything read."""
+    """Reads files below ``root``, or those of ``files`` where they are in memory already; collects faults and the digest of
+    everything read. ``memory`` spares parsing again what has not changed."""
 
     root: Path
+    files: Files = field(default_factory=dict)
+    memory: Memory = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     _read: dict[str, bytes] = field(default_factory=dict)
 
@@ -65,7 +77,7 @@ class Reader:
         """A text file; None (and a fault, if it is required) where there is none."""
         path = self.root / name
         try:
-            content = path.read_bytes()
+            content = self.files[name] if name in self.files else path.read_bytes()
         except FileNotFoundError:
             if required:
                 self.fault(name, 1, path.name, _("the file is missing"))
@@ -74,6 +86,8 @@ class Reader:
             self.fault(name, 1, path.name, _("cannot be read: {error}").format(error=error.strerror))
             return None
         self._read[name] = content
+        # Windows' editors and spreadsheets put a byte order mark before UTF-8; it means nothing.
+        content = content.removeprefix(codecs.BOM_UTF8)
         try:
             return content.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -86,8 +100,13 @@ class Reader:
         text = self.text(name, required=required)
         if text is None:
             return None
+        known = self.memory.get(name)
+        if known is not None and known[0] == self._read[name]:
+            return known[1]
         try:
-            return Source(name, tomllib.loads(text), Index.of(text))
+            source = Source(name, tomllib.loads(text), Index.of(text))
+            self.memory[name] = self._read[name], source
+            return source
         except tomllib.TOMLDecodeError as error:
             found = re.search(r"\(at line (\d+), column \d+\)", str(error))
             line = int(found[1]) if found else text.count("\n") + 1
@@ -97,8 +116,10 @@ class Reader:
 
     def folder(self, name: str, pattern: str = "*.toml") -> list[Source]:
         """All TOML files of a folder, by name."""
-        paths = sorted((self.root / name).glob(pattern))
-        found = (self.toml(f"{name}/{path.name}") for path in paths)
+        names = sorted(path.name for path in (self.root / name).glob(pattern))
+        if self.files:
+            names = [file.rpartition("/")[2] for file in sorted(self.files) if fnmatch(file, f"{name}/{pattern}")]
+        found = (self.toml(f"{name}/{file}") for file in names)
         return [source for source in found if source is not None]
 
     def validate(self, source: Source, path: KeyPath, model: type[Model], context: Context) -> Model | None:

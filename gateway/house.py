@@ -25,6 +25,11 @@ class House:
         """``at`` in the city's own time."""
         return at.astimezone(ZoneInfo(self.config.timezone))
 
+    @property
+    def asks_elsewhere(self) -> bool:
+        """Whether a reader or classifier runs in a process of its own: then the loop must not wait for it."""
+        return any(getattr(plugin, "apart", False) for plugin in (*self.readers.values(), *self.classifiers.values()))
+
 
 def build(config: Config, *, bureau_public: bytes) -> House:
     """Make the pure plugins (routers, readers, classifiers) of a configuration."""

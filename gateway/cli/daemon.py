@@ -1,44 +1,125 @@
-"""``run`` and ``demo``."""
+"""``run``, ``reload`` and ``demo``."""
 
 from __future__ import annotations
 
 import logging
-import sys
+import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gateway.cli import Translated, fail
+from gateway.cli.show import as_json
 from gateway.i18n import _
 
 
 @click.command(cls=Translated)
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True,
-              help="How much goes to the log.")  # fmt: skip
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
+              help="How much goes to the log; default: as gateway.toml says.")  # fmt: skip
 @click.pass_obj
-def run(conf: Path, log_level: str) -> None:
-    """Run the daemon in the foreground until SIGTERM.
+def run(conf: Path, log_level: str | None) -> None:
+    """Run the daemon in the foreground until SIGTERM; SIGHUP has it read the configuration again.
 
     \b
     Examples:
       gateway --conf /etc/jibao run
     """
-    from gateway import __version__, service
-    from gateway.cli.link import load
-    from gateway.secrets import SecretError, Secrets
+    from gateway import activation
 
-    logging.basicConfig(level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # These write addresses and peers' words at INFO; the log is for operators, not for content.
-    for noisy in ("mail.log", "hypercorn.error", "hypercorn.access", "RapidOCR", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    config = load(conf)
+    # First of all: to import Twisted's endpoints takes systemd's variables out of the environment.
+    activation.take()
+    from gateway import __version__, logs, service
+    from gateway.conf_book import Book
+    from gateway.core.errors import StorageTrouble
+    from gateway.faults import ConfError
+    from gateway.secrets import SecretError, Secrets
+    from gateway.store import StoreRefused
+
+    book = Book(conf)
+    try:
+        config = book.load()
+    except ConfError as error:
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+        fail(_("{count} faults in {conf}").format(count=len(error.faults), conf=conf))
+    logs.set_up(config.log, config.timezone, level=log_level)
+    log = logging.getLogger("gateway.conf")
     for warning in config.warnings:
-        click.echo(str(warning), err=True)
+        log.warning("%s", warning)
     try:
         service.init_sentry(Secrets(config.secrets).optional(config.sentry_dsn), release=__version__)
-        service.run_loop(lambda: service.Service(config).run())
-    except (SecretError, service.AlreadyRunning) as error:
-        fail(str(error))
+        service.run_loop(lambda: service.Service(config, book).run())
+    except (SecretError, service.AlreadyRunning, StoreRefused, StorageTrouble) as error:
+        log.critical("%s", error)
+        raise SystemExit(1) from None
+
+
+@click.command(cls=Translated)
+@click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def reload(conf: Path, as_json_: bool) -> None:
+    """Have the running daemon read the configuration again and put in force what changed.
+
+    \b
+    Examples:
+      gateway --conf /etc/jibao reload
+      gateway --conf /etc/jibao reload --json
+    """
+    from gateway.control import ask
+    from gateway.operations import OperationError
+
+    path = socket_of(conf)
+    try:
+        answer = ask(path, "reload", {}, seconds=120)
+    except ConnectionError:
+        text = _("no daemon listens at {path}; start it with: gateway --conf {conf} run")
+        return fail(text.format(path=path, conf=conf))
+    except OperationError as error:
+        return fail(str(error))
+    except PermissionError:
+        return fail(_("no right to {path}; allowed: members of the group that owns it").format(path=path))
+    except OSError as error:
+        return fail(_("the daemon does not answer: {error}").format(error=type(error).__name__))
+    if as_json_:
+        as_json(answer)
+    else:
+        _tell(answer)
+    if not answer["reloaded"]:
+        count = len(answer["faults"])
+        fail(_("refused: {count} faults; what was in force before goes on").format(count=count) if count else answer["error"])
+    return None
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    """What a reload did, or every fault that it was refused for."""
+    for one in answer["faults"]:
+        click.echo(f"{one['file']}:{one['line']}: {one['key']}: {one['fault']}")
+    if not answer["reloaded"]:
+        return
+    for warning in answer["warnings"]:
+        click.echo(warning, err=True)
+    lines = [
+        (_("changed"), answer["changed"] or [_("no change")]),
+        (_("started"), answer["started"]),
+        (_("stopped"), answer["stopped"]),
+        (_("not up yet, tried again"), answer["not_up"]),
+        (_("needs a restart"), answer["needs_restart"]),
+    ]
+    for name, values in lines:
+        if values:
+            click.echo(f"{name}: {', '.join(values)}")
+    click.echo(_("in force: {digest} ({seconds} s)").format(digest=answer["conf"][:16], seconds=answer["seconds"]))
+
+
+def socket_of(conf: Path) -> Path:
+    """Where the daemon of ``conf`` listens, also while gateway.toml is not fit to be read: that is when one asks."""
+    try:
+        text = (conf / "gateway.toml").read_bytes().decode("utf-8", "replace")
+    except OSError:
+        text = ""
+    found = re.search(r"""^[ \t]*state[ \t]*=[ \t]*(["'])(.+?)\1""", text, re.M)
+    return conf / (found[2] if found else "state") / "control.sock"
 
 
 @click.command(cls=Translated)
