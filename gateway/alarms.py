@@ -1,23 +1,60 @@
-"""Alarms: said at once to the log, kept as events as soon as the store takes them again."""
+"""Alarms: said at once to the log, kept as events as soon as the store takes them again.
+
+``KINDS`` is the closed table of what may be raised; each kind has a page in docs/runbook. While maintenance covers an alarm
+it is kept as an event marked ``maintenance`` and not said as an error; trouble that stands when it ends is said then.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from gateway.core import events
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
-from gateway.store import Store, journal
+from gateway.store import Store, journal, maintenance
 
 log = logging.getLogger("gateway.alarm")
 
 QUIET = timedelta(seconds=60)
 """The same alarm is said once in this time."""
+
+
+class Kind(Struct, frozen=True):
+    """A kind of alarm: what it says, in English and Chinese, and whether maintenance may cover it."""
+
+    en: str
+    zh: str
+    covered: bool = False
+
+
+KINDS: Mapping[str, Kind] = {
+    "storage": Kind("the store takes nothing", "存储不可写"),
+    "sealer": Kind("the audit log cannot be written or was changed", "审计日志无法写入或被改动"),
+    "secrecy": Kind("a marked message could not be handled in full", "涉密信息处置不完整"),
+    "desk": Kind("a message could not be taken", "信息未能受理"),
+    "delivery": Kind("an office cannot be reached", "信息送不出去", covered=True),
+    "channel": Kind("a way in is down", "渠道中断", covered=True),
+    "plugin": Kind("a channel or transport reports trouble", "渠道插件报告异常", covered=True),
+    "start": Kind("a plugin could not start", "插件未能启动", covered=True),
+    "conf": Kind("something is wrong in the configuration", "配置有误"),
+    "reload": Kind("a new configuration was refused", "新配置未被采用"),
+    "clock": Kind("the clock cannot be trusted", "系统时钟不可信"),
+    "watchdog": Kind("the daemon does not get on with its work", "程序停滞"),
+    "retention": Kind("content that is due cannot be destroyed", "到期内容无法销毁"),
+}  # fmt: skip
+"""Every kind by name. What keeps a report from being taken in, kept or sealed is never covered by maintenance."""
+
+
+def page(what: str) -> str:
+    """The runbook page of a kind, under docs/; of an unknown one the list of pages."""
+    return f"runbook/{what}.md" if what in KINDS else "runbook/README.md"
 
 
 class Alarms:
@@ -30,20 +67,25 @@ class Alarms:
         self._waiting: deque[Event] = deque(maxlen=1000)
         self._one_at_a_time = asyncio.Lock()
         self.count = 0
+        self.windows: tuple[maintenance.Window, ...] = ()
+        """The maintenance that goes on; ``gateway.maintenance`` keeps it fresh."""
 
     def raise_(self, what: str, *, why: str, message: str | None = None, delivery: str | None = None, **data: Any) -> None:
         """Raise an alarm of kind ``what``. Data that the vocabulary does not know is left out: an alarm is never refused."""
         now = self._clock()
-        self.count += 1
-        event = _event(now, what, str(why), message, delivery, data)
+        kept = covers(self.windows, what, data, now)
+        event = _event(now, what, str(why), message, delivery, {**data, "maintenance": True} if kept else data)
         key = f"{event.data}|{message}|{delivery}"
+        if not kept:
+            self.count += 1
         last = self._said.get(key)
         if last is not None and now - last < QUIET:
             return
         if len(self._said) > 10_000:
             self._said.clear()
         self._said[key] = now
-        log.error(" ".join(f"{name}={value}" for name, value in event.data.items()))
+        level = logging.INFO if kept else logging.ERROR
+        log.log(level, " ".join(f"{name}={value}" for name, value in event.data.items()))
         self._waiting.append(event)
 
     async def flush(self) -> None:
@@ -62,9 +104,23 @@ class Alarms:
                     self._waiting.popleft()
 
 
+def covers(windows: tuple[maintenance.Window, ...], what: str, data: Mapping[str, Any], now: datetime) -> bool:
+    """Whether maintenance covers an alarm: its kind may be covered and, where a channel is named, the alarm is about it."""
+    kind = KINDS.get(what)
+    if kind is None or not kind.covered:
+        return False
+    about = {str(data[name]) for name in ("via", "channel", "plugin", "transport", "name") if name in data}
+    return any(one.start <= now < one.until and (one.channel is None or one.channel in about) for one in windows)
+
+
+def fields(what: str, why: str, *, kept: bool = False, **data: Any) -> dict[str, Any]:
+    """The data of an alarm that is written in the transaction which decided it."""
+    return {**data, "what": what, "why": why, "page": page(what), **({"maintenance": True} if kept else {})}
+
+
 def _event(now: datetime, what: str, why: str, message: str | None, delivery: str | None, data: dict[str, Any]) -> Event:
     try:
-        whole = events.known("alarm", {**data, "what": what, "why": why})
+        whole = events.known("alarm", {**data, "what": what, "why": why, "page": page(what)})
         return events.check(Event(at=now, event="alarm", message=message, delivery=delivery, data=whole))
     except events.NotInVocabulary:
-        return Event(at=now, event="alarm", data={"what": str(what)[:64], "why": why[:300]})
+        return Event(at=now, event="alarm", data={"what": str(what)[:64], "why": why[:300], "page": page(what)})

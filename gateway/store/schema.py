@@ -10,14 +10,15 @@ from gateway.store import tables
 from gateway.store.errors import NewerStore, StoreRefused, WrongKey
 from gateway.store.keys import StoreKeys
 
-KNOWN = ("0001", "0002")
+KNOWN = ("0001", "0002", "0003")
 HEAD = KNOWN[-1]
 _LOCK = 0x6A69_6261_6F
 """Number of the advisory lock on PostgreSQL under which one node at a time migrates."""
 
 
 def prepare(conn: sa.Connection) -> None:
-    """Migrate to ``HEAD`` inside the open transaction. Raises ``NewerStore``."""
+    """Migrate to ``HEAD`` inside the open transaction. An SQLite file of an older version is copied first, as
+    ``FILE.before-VERSION``. Raises ``NewerStore``, ``StoreRefused``."""
     if conn.dialect.name == "postgresql":
         conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     found = version(conn)
@@ -25,8 +26,15 @@ def prepare(conn: sa.Connection) -> None:
         return
     if found is not None and found not in KNOWN:
         raise NewerStore(
-            f"the store has schema {found}, this version of the gateway knows up to {HEAD}: install the newer gateway"
+            f"the store has schema {found}, this version of the gateway knows up to {HEAD}: install the newer gateway, "
+            "or restore a backup that this version made"
         )
+    path = conn.engine.url.database
+    if found is not None and path and conn.dialect.name == "sqlite":
+        from gateway.store.copying import keep_before_migration
+
+        # This connection holds the write lock already, so the copy is what the migration begins with.
+        keep_before_migration(Path(path), found)
     migrate(conn, HEAD)
 
 

@@ -19,6 +19,31 @@ meta = Table(
 )
 """Facts about the store itself: the fingerprint of its key, how far the audit log was written."""
 
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("start_at", BigInteger, nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+    Column("channel", String(64)),
+    Column("why", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("after", BigInteger, nullable=False),
+    Column("ended_by", Text),
+    Column("ended_at", BigInteger),
+)
+"""Maintenance windows; ``after`` is the journal's last entry before one began, ``ended_by`` who ended it before its time,
+``ended_at`` when what it had kept was looked through."""
+
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("next_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger),
+)
+"""Work that comes round, and when: a daemon that was down does at once what fell due."""
+
 counters = Table(
     "counters",
     metadata,
@@ -59,13 +84,18 @@ messages = Table(
     Column("part_group", String(26)),
     Column("bureau_key", LargeBinary),
     Column("revision", Integer, nullable=False),
+    Column("purged_at", BigInteger),
+    Column("purge_rule", String(64)),
     Index("messages_digest", "digest", "id"),
     Index("messages_content", "content_digest", "id"),
     Index("messages_state", "state", "id"),
     Index("messages_incident", "incident", "id"),
     Index("messages_duplicate_of", "duplicate_of"),
     Index("messages_part_group", "part_group"),
-)
+    Index("messages_kept", "state", "accepted_at", sqlite_where=text("purged_at IS NULL"),
+          postgresql_where=text("purged_at IS NULL")),
+)  # fmt: skip
+"""``purged_at`` and ``purge_rule``: when retention destroyed the content, and by which rule."""
 
 part_groups = Table(
     "part_groups",
@@ -115,6 +145,7 @@ incidents = Table(
     Column("merged_into", String(26)),
     Column("revision", Integer, nullable=False),
     Column("stamp", String(26), nullable=False),
+    Column("purged_at", BigInteger),
     Index("incidents_state", "state", "last_report_at"),
     Index("incidents_last_report_at", "last_report_at"),
 )

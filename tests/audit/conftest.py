@@ -11,26 +11,8 @@ import pytest
 from gateway.audit.sealer import Sealer
 from gateway.core.model import Event
 from gateway.store import Store, StoreKeys, journal
-from tests.store.postgres import Cluster, cluster
 
 AT = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Cluster]:
-    with cluster() as made:
-        yield made
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/store.db"
-        return
-    server: Cluster = request.getfixturevalue("postgres")
-    made = server.url()
-    yield made
-    server.drop(made)
 
 
 @pytest.fixture

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from gateway.core.model import RawMessage
 from gateway.store import Store, StoreKeys
-from tests.store.postgres import Cluster, cluster
 
 START = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
 
@@ -30,12 +28,6 @@ class Clock:
         return self.at
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Cluster]:
-    with cluster() as made:
-        yield made
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -44,17 +36,6 @@ def clock() -> Clock:
 @pytest.fixture
 def keys() -> StoreKeys:
     return StoreKeys(bytes(range(32)))
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/store.db"
-        return
-    server: Cluster = request.getfixturevalue("postgres")
-    made = server.url()
-    yield made
-    server.drop(made)
 
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""Chores of the running daemon: maintenance that ends by itself, and retention's daily pass. Both are rows with an instant,
+so what fell due while the daemon was down is done at its next start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from gateway import maintenance, retention
+from gateway.alarms import Alarms
+from gateway.core.errors import StorageTrouble
+from gateway.i18n import _
+from gateway.settings import Config
+from gateway.store import Store, purge
+
+log = logging.getLogger(__name__)
+
+EVERY = 10.0
+"""Seconds between two looks."""
+
+
+class Chores:
+    """One task. ``config`` is asked anew at each look, so that a reload is followed."""
+
+    def __init__(
+        self,
+        store: Store,
+        alarms: Alarms,
+        channels: Mapping[str, Any],
+        *,
+        config: Callable[[], Config],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._alarms = alarms
+        self._channels = channels
+        self._config = config
+        self._clock = clock
+        self._awake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self.on_error: Callable[[BaseException], None] = lambda error: None
+
+    async def start(self) -> None:
+        """Learn of maintenance that goes on, before anything else can raise an alarm, and begin."""
+        with contextlib.suppress(StorageTrouble):
+            await maintenance.tend(self._store, self._alarms, self._channels, self._clock())
+        self._task = asyncio.create_task(self._run(), name="chores")
+
+    async def stop(self) -> None:
+        """End after what is in hand; a retention pass stops between two of its transactions."""
+        self._stopping = True
+        self._awake.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Look now: somebody began or ended maintenance."""
+        self._awake.set()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._awake.clear()
+            try:
+                await self.look()
+            except StorageTrouble as trouble:
+                log.warning("chores put off: %s", trouble)
+            except Exception as error:
+                log.error("chores: %s", type(error).__name__)
+                self.on_error(error)
+                self._alarms.raise_("retention", why=_("a daily pass failed: {error}").format(error=type(error).__name__))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._awake.wait(), EVERY)
+
+    async def look(self) -> None:
+        """Do what is due. Raises ``StorageTrouble``."""
+        now = self._clock()
+        await maintenance.tend(self._store, self._alarms, self._channels, now)
+        await self._retain(now)
+
+    async def _retain(self, now: datetime) -> None:
+        config = self._config()
+        if not retention.rules(config.retention):
+            return
+        due = await self._store.read(lambda tx: purge.next_at(tx, retention.CHORE))
+        if due is not None and due > now:
+            return
+        after = retention.next_pass(now, config.retention.hour, config.timezone)
+        if due is not None:
+            going = functools.partial(retention.destroy, go_on=lambda: not self._stopping)
+            done = await asyncio.to_thread(going, self._store, config.retention, now)
+            if self._stopping:
+                return  # the rest is due at the next start
+            log.info("retention: %s", " ".join(f"{name}={count}" for name, count in done.items()))
+        await self._store.write(lambda tx: purge.note_next(tx, retention.CHORE, after, now if due is not None else None))
