@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from gateway.i18n import _
-from gateway.plugpolicy import Bucket
-from gateway.plugwire import Call, Done, Note, WireFault, framed, read_frame, unpack
+from gateway.plughost.policy import Bucket
+from gateway.plughost.wire import Call, Done, Note, WireFault, framed, read_frame, unpack
 from gateway.workers import environment
 
 IN_FLIGHT = 64
@@ -84,7 +84,7 @@ class Child:
         ours, theirs = socket.socketpair()
         try:
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "gateway.plughost_main", str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-P", "-m", "gateway.plughost.main", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 env=environment(), start_new_session=True,
             )  # fmt: skip

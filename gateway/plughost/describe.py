@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from gateway.plugwire import BESIDES, About, Checked, FieldAbout, Table
+from gateway.plughost.wire import BESIDES, About, Checked, FieldAbout, Table
 from gateway.reference import SecretName
 
 _SECRET = get_args(SecretName)[1]

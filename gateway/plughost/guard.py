@@ -13,14 +13,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gateway import plugpolicy
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import RawMessage
 from gateway.core.outcomes import Receipt
 from gateway.i18n import _
-from gateway.plugchild import Child, PluginDown, PluginFailed
-from gateway.plugpolicy import Bucket, Record, Restarts
-from gateway.plugwire import OVERHEAD, Accepted, Answered, Call, Load, Made, Make, Submit, Told, WireFault, pack, unpack
+from gateway.plughost import policy
+from gateway.plughost.child import Child, PluginDown, PluginFailed
+from gateway.plughost.policy import Bucket, Record, Restarts
+from gateway.plughost.wire import OVERHEAD, Accepted, Answered, Call, Load, Made, Make, Submit, Told, WireFault, pack, unpack
 from gateway.settings_model import PluginsSection
 
 log = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ class Guard:
         async with self._one:
             if self._child is not None and self._child.gone is None:
                 return self._child
-            left = plugpolicy.wait(self.record, time.monotonic())
+            left = policy.wait(self.record, time.monotonic())
             if left > 0:
                 text = _("plugin {plugin}: {why}; tried again in {seconds:.0f} s")
                 raise PluginDown(text.format(plugin=self.plugin, why=self.why, seconds=left))
@@ -220,7 +220,7 @@ class Guard:
             child.end(_("does not load: {error}").format(error=error))
             raise PluginDown(child.gone) from None
         child.watch(limits.hang_seconds / BEATS, limits.hang_seconds, limits.memory_mb)
-        self.record = plugpolicy.settled(self.record, time.monotonic(), self._rules)
+        self.record = policy.settled(self.record, time.monotonic(), self._rules)
         for placed in list(self.wanted.values()):
             try:
                 await self._run(child, placed)
@@ -241,11 +241,11 @@ class Guard:
 
     def _failed(self, why: str) -> None:
         now = time.monotonic()
-        self.record = plugpolicy.failed(plugpolicy.settled(self.record, now, self._rules), now, self.plugin, self._rules)
+        self.record = policy.failed(policy.settled(self.record, now, self._rules), now, self.plugin, self._rules)
         self.why = why
         again = _("{why}; failure {count}, it is started again in {seconds:.1f} s")
         text = _("{why}; failure {count}, it rests for {seconds:.0f} s") if self.record.resting else again
-        self.alarm(text.format(why=why, count=len(self.record.failures), seconds=plugpolicy.wait(self.record, now)))
+        self.alarm(text.format(why=why, count=len(self.record.failures), seconds=policy.wait(self.record, now)))
         self._later()
 
     def _later(self) -> None:
@@ -255,7 +255,7 @@ class Guard:
 
     async def _restart(self) -> None:
         while self.needed and (self._child is None or self._child.gone is not None):
-            await asyncio.sleep(plugpolicy.wait(self.record, time.monotonic()) + 0.001)
+            await asyncio.sleep(policy.wait(self.record, time.monotonic()) + 0.001)
             try:
                 await self._live()
             except PluginDown:

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any
 
 from gateway.i18n import _
-from gateway.plugchild import PluginDown, PluginFailed
-from gateway.plugguard import Guard, Placed
-from gateway.plugwire import Load
+from gateway.plughost.child import PluginDown, PluginFailed
+from gateway.plughost.guard import Guard, Placed
+from gateway.plughost.wire import Load
 from gateway.settings_model import PluginsSection
 
 __all__ = ["Guard", "Hub", "Placed", "PluginDown", "PluginFailed", "hub"]

@@ -11,7 +11,7 @@ from gateway.core.errors import StorageTrouble
 from gateway.core.model import RawMessage
 from gateway.core.outcomes import Outcome, Receipt, TryLater
 from gateway.i18n import _
-from gateway.plugwire import Accepted, Answered, Make, Submit, pack, unpack
+from gateway.plughost.wire import Accepted, Answered, Make, Submit, pack, unpack
 
 
 class Asking(Protocol):

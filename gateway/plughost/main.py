@@ -1,6 +1,6 @@
-"""A plugin's own process: loads one plugin, makes and runs its objects, and speaks with the daemon (``gateway.plugwire``).
+"""A plugin's own process: loads one plugin, makes and runs its objects, and speaks with the daemon (``gateway.plughost.wire``).
 
-``python -m gateway.plughost_main FD PARENT``. It holds no credentials but those lent with an object, writes to no log, and
+``python -m gateway.plughost.main FD PARENT``. It holds no credentials but those lent with an object, writes to no log, and
 ends when the daemon does. What goes wrong is told by kind and place: an exception's text may hold a part of a message.
 """
 
@@ -22,8 +22,8 @@ from gateway import aio, i18n
 from gateway.core.directory import Directory
 from gateway.core.errors import StorageTrouble, TooLarge
 from gateway.core.model import Delivery, Destination, Doubt, Match, Message, RawMessage
-from gateway.pluglent import Carrier, Intake, Lent
-from gateway.plugwire import (
+from gateway.plughost.lent import Carrier, Intake, Lent
+from gateway.plughost.wire import (
     BESIDES,
     LINE,
     Answered,
@@ -151,8 +151,8 @@ class House:
         self._write(done)
 
     def _load(self, call: Call) -> bytes:
-        from gateway import plugdescribe
         from gateway.host import Host
+        from gateway.plughost import describe
 
         load = unpack(call.data, Load)
         i18n.use("en" if load.lang == "en" else "zh")
@@ -166,7 +166,7 @@ class House:
             self._classes |= {(hook, kind): cls for kind, cls in kinds.items()}
         told = Told(
             hooks=tuple(h for p in host.plugins() for h in p["hooks"]),
-            classes=tuple(plugdescribe.about(hook, cls) for (hook, _kind), cls in self._classes.items()),
+            classes=tuple(describe.about(hook, cls) for (hook, _kind), cls in self._classes.items()),
             faults=tuple((f.file, f.line, f.key, f.text) for f in host.faults),
         )
         return pack(told)
@@ -183,7 +183,7 @@ class House:
         return pack(found)
 
     def _check(self, call: Call) -> bytes:
-        from gateway.plugdescribe import check
+        from gateway.plughost.describe import check
 
         table = unpack(call.data, Table)
         return pack(check(self._classes[table.hook, table.kind].Settings, table))
@@ -307,7 +307,7 @@ class House:
 
 def place(error: BaseException) -> str:
     """Where in the plugin it happened: file and line of the innermost frame that is not ours."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.endswith("plughost_main.py")]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.endswith("plughost/main.py")]
     return f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
 
 

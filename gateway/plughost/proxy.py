@@ -19,10 +19,10 @@ from gateway.core.errors import Malformed
 from gateway.core.model import Classification, Delivery, Destination, Doubt, Incident, Match, Message, RawMessage, Report
 from gateway.core.outcomes import Outcome, TryLater
 from gateway.i18n import _
-from gateway.plugchild import PluginDown, PluginFailed
-from gateway.plugdescribe import secrets
-from gateway.plughost import Guard, Placed, hub
-from gateway.plugwire import (
+from gateway.plughost.child import PluginDown, PluginFailed
+from gateway.plughost.describe import secrets
+from gateway.plughost.hub import Guard, Placed, hub
+from gateway.plughost.wire import (
     About,
     Answered,
     Checked,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.core.folding import fold_char
@@ -42,13 +43,18 @@ def normalise(text: str) -> Normal:
     chars: list[str] = []
     origin = array("I")
     for place, char in enumerate(text[:READ_LIMIT]):
-        for piece in _piece(char):
+        piece = _piece(char)
+        if len(piece) == 1:
             chars.append(piece)
             origin.append(place)
+        else:
+            chars.extend(piece)
+            origin.extend([place] * len(piece))
     chars, origin = _without_spaces(chars, origin)
     return Normal(_recognised("".join(chars)), origin)
 
 
+@lru_cache(maxsize=8192)
 def _piece(char: str) -> str:
     if char in "\r\x0b\x0c\x85\u2028\u2029":
         return "\n"
@@ -58,6 +64,8 @@ def _piece(char: str) -> str:
 
 
 def _without_spaces(chars: list[str], origin: array[int]) -> tuple[list[str], array[int]]:
+    if not any(mark in chars for mark in " \n,"):
+        return chars, origin
     joins = _joined_breaks("".join(chars))
     kept: list[str] = []
     places = array("I")
