@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := run/demo
 PORT ?= 26000
 
-.PHONY: setup demo test lint test-peers bench docs clean
+.PHONY: setup demo test lint test-peers bench bundle docs clean
 
 setup: $(STAMP)
 
@@ -34,6 +34,11 @@ test-peers: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.reload
+	@$(BIN)/python -m benchmarks.plughost
+
+bundle: setup
+	@sh .ci/bundle.sh $(BIN)
 
 docs: setup
 	@$(BIN)/python -m gateway.docs docs

@@ -23,7 +23,7 @@ from typing import Any
 
 from gateway.core.model import Delivery
 from gateway.host import Host
-from gateway.plughost import hub
+from gateway.plughost.hub import hub
 from gateway.settings import load
 from tests.system.gate import Gate, Sink, mail
 
@@ -144,7 +144,7 @@ def plugin_pids(gate: Gate) -> list[int]:
     for task in Path(f"/proc/{gate.process.pid}/task").glob("*/children"):
         for pid in task.read_text().split():
             with contextlib.suppress(OSError):
-                if b"plughost_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                if b"plughost.main" in Path(f"/proc/{pid}/cmdline").read_bytes():
                     found.append(int(pid))
     return found
 

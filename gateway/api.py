@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import pluggy
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.activation import inherited
 from gateway.aio import connect, listen
 from gateway.core.calendar import Moment
 from gateway.core.directory import Directory, Office, Person, Unit
@@ -63,6 +64,7 @@ __all__ = [
     "Incident",
     "IncidentKind",
     "Intake",
+    "Listening",
     "Malformed",
     "Match",
     "Message",
@@ -74,10 +76,12 @@ __all__ = [
     "Part",
     "Person",
     "Place",
+    "Probed",
     "RawMessage",
     "ReaderPlugin",
     "Receipt",
     "ReceiptedTransport",
+    "Refreshed",
     "Refused",
     "Report",
     "RouterPlugin",
@@ -94,6 +98,7 @@ __all__ = [
     "_",
     "connect",
     "hookimpl",
+    "inherited",
     "listen",
 ]
 
@@ -174,6 +179,14 @@ class ChannelPlugin(Protocol):
     def read(self, raw: RawMessage) -> Message: ...
 
 
+class Refreshed(Protocol):
+    """A channel or transport that can look again at what it read from files (certificates): asked at each reload that leaves
+    its settings as they are. A plugin without it goes on as it is. After a ``start`` that raised, ``stop`` is called, and
+    ``start`` again later."""
+
+    async def refresh(self) -> None: ...
+
+
 class TransportPlugin(Protocol):
     """A way out."""
 
@@ -191,6 +204,20 @@ class ReceiptedTransport(TransportPlugin, Protocol):
 
     @property
     def receipts_from(self) -> str: ...
+
+
+class Probed(Protocol):
+    """What a channel or transport may have besides, for `gateway doctor`: whether its carrier or sink can be reached."""
+
+    async def probe(self) -> str | None:
+        """None where it can be, else why not. It sends no message, changes nothing, and may be given up at any time."""
+
+
+class Listening(Protocol):
+    """What a channel that listens may have besides, for `gateway doctor`: the doors it opens."""
+
+    def listens(self) -> Sequence[tuple[str, int]]:
+        """Address and port of each door that its settings ask for."""
 
 
 class RouterPlugin(Protocol):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gateway.cap_rules import CapFile
 from gateway.host import Host
 from gateway.settings_model import CalendarFile, DirectoryFile, GatewayFile
 
@@ -28,6 +29,7 @@ names every fault as `file:line: key: what, and what is allowed`.
 | `directory.toml` | offices, departments, units, informants, persons |
 | `calendar.d/*.toml` | holidays and shifted working days of a year |
 | `roster.csv` | the duty roster: office, person, from, to, order |
+| `cap.toml` | what incidents are called in CAP 1.2; may be left out |
 | `catalogue.toml`, `clocks.toml`, `gazetteer.toml`, `reading.toml` | the rules; each file explains its form |
 | `templates/*` | texts that go out; `$name` placeholders |
 | `plugins.d/*.py` | plugins of one file |
@@ -45,6 +47,7 @@ def page(host: Host) -> str:
         parts += [f"\n### [{name}]\n", *_table(_model(field.annotation))]
     parts += ["\n## calendar.d/*.toml\n", *_nested(CalendarFile, "")]
     parts += ["\n## directory.toml\n", *_nested(DirectoryFile, "")]
+    parts += ["\n## cap.toml (may be left out)\n", *_nested(CapFile, "")]
     for hook, kinds in host.kinds.items():
         for kind, cls in sorted(kinds.items()):
             parts += [f'\n## [{hook[:-1]}.NAME] kind = "{kind}"\n', *_nested(cls.Settings, "")]

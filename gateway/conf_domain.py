@@ -36,7 +36,7 @@ def parse(reader: Reader, files: Mapping[str, Source | None]) -> Domain:
     """Parse the four files; faults go to ``reader``."""
     catalogue = _parsed(reader, files["catalogue"], Catalogue.parse)
     reading = files["reading"]
-    rules = _parsed(reader, reading, lambda data: MatchRules.parse(_table(data, "matching")))
+    rules = _parsed(reader, reading, lambda data: MatchRules.parse(_table(data, "matching")), "matching")
     return Domain(
         catalogue=catalogue,
         clocks=_parsed(reader, files["clocks"], clocks.parse) or (),
@@ -47,11 +47,17 @@ def parse(reader: Reader, files: Mapping[str, Source | None]) -> Domain:
     )
 
 
-def _parsed(reader: Reader, source: Source | None, parse: Callable[[object], Parsed]) -> Parsed | None:
+def _parsed(
+    reader: Reader, source: Source | None, parse: Callable[[object], Parsed], part: str = "whole"
+) -> Parsed | None:
+    """What ``parse`` makes of a file, once for as long as the file stays the same."""
     if source is None:
         return None
     try:
-        return parse(source.data)
+        if part not in source.made:
+            source.made[part] = parse(source.data)
+        made: Parsed = source.made[part]
+        return made
     except ParseFaults as error:
         for fault in error.faults:
             text = _worded(fault.what)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 
 Path = tuple[str | int, ...]
 
@@ -25,13 +26,18 @@ _STRINGS = (
 class Index:
     """Key path → line, counted from 1. Array elements are ints in the path."""
 
-    def __init__(self, lines: dict[Path, int]) -> None:
-        self.lines = lines
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     @classmethod
     def of(cls, text: str) -> Index:
-        """Index a valid TOML text."""
-        return cls(_Walker(text).walk())
+        """Index a valid TOML text; it is walked when a line is asked for, which a file without faults never needs."""
+        return cls(text)
+
+    @cached_property
+    def lines(self) -> dict[Path, int]:
+        """Every key path with its line."""
+        return _Walker(self._text).walk()
 
     def line(self, path: Sequence[str | int]) -> int:
         """The line of ``path``, else of the nearest table around it; 1 for the file itself."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +18,11 @@ from gateway import register
 from gateway.alarms import Alarms
 from gateway.core.errors import Malformed, StorageTrouble
 from gateway.core.model import Event, Message, RawMessage
+from gateway.heartbeat import WORK, Here, unwatched
 from gateway.house import House
 from gateway.i18n import _
 from gateway.store import Stale, Store, Tx, journal, messages, parts
-from gateway.workers import WorkerFailed, WorkerPool
+from gateway.workers import START_SECONDS, WorkerFailed, WorkerPool
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,8 @@ class Desk:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self.on_error: Callable[[BaseException], None] = lambda error: None
+        self.here: Here = unwatched
+        self._in_workers: Counter[str] = Counter()
 
     def start(self) -> None:
         """Start one task per lane, and the one that releases long messages whose parts never came."""
@@ -80,6 +84,7 @@ class Desk:
 
     async def _lane(self, lane: str) -> None:
         while not self._stopping.is_set():
+            self.here(f"desk-{lane}")
             self._awake[lane].clear()
             try:
                 if await self._batch(lane):
@@ -107,8 +112,11 @@ class Desk:
         try:
             # Read side by side, taken in order: each is handed to the writer as soon as those before it are, and the writer
             # runs many to a transaction, each in its own savepoint.
-            for row, task in zip(rows, reading, strict=True):
+            ahead = self._in_workers.copy()
+            for position, (row, task) in enumerate(zip(rows, reading, strict=True)):
+                self.here(f"desk-{lane}", WORK + self._patience(rows[position:], ahead))
                 taking.append(asyncio.create_task(self._take(house, row, await task)))
+            self.here(f"desk-{lane}")
             await asyncio.gather(*taking)
         finally:
             every: list[asyncio.Task[Any]] = [*reading, *taking]
@@ -117,6 +125,16 @@ class Desk:
             await asyncio.gather(*every, return_exceptions=True)
         self._wake_dispatch()
         return True
+
+    def _patience(self, rows: Sequence[messages.MessageRow], ahead: Mapping[str, int]) -> float:
+        """The seconds that the workers may rightly take for ``rows``, behind the calls ``ahead`` of them: each call has its own
+        deadline, and a pool answers in order."""
+        seconds = 0.0
+        for name, pool in self._pools.items():
+            ours = sum(_pool(self._channels.get(row.via), row.size) == name for row in rows)
+            if ours:
+                seconds += (ours + ahead.get(name, 0)) * (pool.seconds + START_SECONDS) / pool.size
+        return seconds
 
     async def _prepare(self, house: House, row: messages.MessageRow) -> register.Prepared:
         """Whatever a message holds, this returns something that can be taken; only storage trouble is raised."""
@@ -128,7 +146,7 @@ class Desk:
             self._alarms.raise_("desk", why=f"stored bytes cannot be opened: {type(error).__name__}", message=row.id)
             return register.blank(_("the stored bytes cannot be opened"))
         message, failed = await self._read(raw)
-        if len(message.text) + len(message.quoted) > INLINE_BYTES:
+        if house.asks_elsewhere or len(message.text) + len(message.quoted) > INLINE_BYTES:
             return await asyncio.to_thread(self._prepare_now, house, row, message, failed, raw.meta)
         return self._prepare_now(house, row, message, failed, raw.meta)
 
@@ -148,10 +166,14 @@ class Desk:
         if channel is None:
             return Message(text=""), _("channel {via} is no longer configured").format(via=raw.via)
         try:
-            if channel.reads_in == "inline" and len(raw.body) <= INLINE_BYTES:
+            name = _pool(channel, len(raw.body))
+            if name is None:
                 return channel.read(raw), None
-            pool = self._pools["ocr" if channel.reads_in == "ocr" else "parse"]
-            return await pool.read(channel, raw), None
+            self._in_workers[name] += 1
+            try:
+                return await self._pools[name].read(channel, raw), None
+            finally:
+                self._in_workers[name] -= 1
         except WorkerFailed as failure:
             return Message(text=""), str(failure)
         except Malformed as fault:
@@ -186,6 +208,7 @@ class Desk:
     async def _release_parts(self) -> None:
         """Long messages whose parts never came: what is there of them goes on its way, marked so."""
         while not self._stopping.is_set():
+            self.here("desk-parts")
             try:
                 if await self._store.write(self._overdue_parts):
                     self.wake()
@@ -201,6 +224,13 @@ class Desk:
             data = {"via": one.via, "have": one.have, "parts": one.total, "completes": one.completes}
             journal.emit(tx, Event(at=now, event="partial_released", message=one.id, data=data))
         return released
+
+
+def _pool(channel: Any, size: int) -> str | None:
+    """The workers that undo the format of a message of ``size`` bytes; None where it is read inline, or not at all."""
+    if channel is None or (channel.reads_in == "inline" and size <= INLINE_BYTES):
+        return None
+    return "ocr" if channel.reads_in == "ocr" else "parse"
 
 
 def _bounded(rows: list[messages.MessageRow]) -> list[messages.MessageRow]:

@@ -18,11 +18,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from gateway import alarms
 from gateway.alarms import Alarms
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Delivery, DeliveryState, Event
 from gateway.core.outcomes import Delivered, Outcome, Receipt, Refused, TryLater
-from gateway.store import KeyGone, Store, Tampered, Tx, deliveries, fallback, incidents, journal, receipts
+from gateway.heartbeat import WORK, Here, unwatched
+from gateway.settings_model import DispatchSettings
+from gateway.store import KeyGone, Store, Tampered, Tx, deliveries, fallback, incidents, journal, maintenance, receipts
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,11 @@ class Backoff(Struct, frozen=True, kw_only=True):
     factor: float = 2.0
     longest: float = 300.0
     jitter: float = 0.1
+
+    @classmethod
+    def of(cls, conf: DispatchSettings) -> Backoff:
+        """As conf says."""
+        return cls(first=conf.retry_min, factor=conf.factor, longest=conf.retry_max)
 
     def after(self, delivery: str, attempt: int, asked: float | None = None) -> timedelta:
         """The wait after attempt number ``attempt`` (from 1) failed; ``asked`` is the peer's own wish, if longer."""
@@ -87,6 +95,16 @@ class Rules(Struct, frozen=True, kw_only=True):
     send_timeout: float = 60.0
     concurrency: int = 32
 
+    @classmethod
+    def of(cls, conf: DispatchSettings) -> Rules:
+        """As conf says."""
+        return cls(
+            fallback_after=conf.fallback_after,
+            give_up_after=conf.give_up_after,
+            send_timeout=conf.send_timeout,
+            concurrency=conf.concurrency,
+        )
+
     @property
     def lease(self) -> timedelta:
         """How long an attempt is ours: its own time and a minute to note what came of it."""
@@ -128,6 +146,7 @@ class Dispatcher:
         self._stopping = False
         self._tidied = clock()
         self.on_error: Callable[[BaseException], None] = lambda error: None
+        self.here: Here = unwatched
 
     async def start(self) -> None:
         """Take back what an earlier run of this host left in the air, then start."""
@@ -147,12 +166,22 @@ class Dispatcher:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    def use(self, backoff: Backoff, rules: Rules) -> None:
+        """Go on with these from the next outcome on."""
+        self._backoff, self._rules = backoff, rules
+        self._awake.set()
+
+    def in_hand(self) -> frozenset[asyncio.Task[None]]:
+        """What is being sent at this instant."""
+        return frozenset(self._sending)
+
     def wake(self) -> None:
         """There may be something to send."""
         self._awake.set()
 
     async def _run(self) -> None:
         while not self._stopping:
+            self.here("dispatch")
             self._awake.clear()
             wait = 5.0
             try:
@@ -190,6 +219,7 @@ class Dispatcher:
         """Lease what is due and begin to send it; True where there was something."""
         room = min(ROUND, self._rules.concurrency - len(self._sending))
         if room <= 0:
+            self.here("dispatch", self._rules.send_timeout + WORK)
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
             return True
         if not await self._store.read(lambda tx: deliveries.due(tx, now, 1)):
@@ -225,6 +255,9 @@ class Dispatcher:
             now = self._clock()
             try:
                 verdict = judge(outcome, row, now, self._backoff, self._rules)
+                if row.transport not in self.transports:
+                    # It was taken out of conf: the next way is tried at once.
+                    verdict = msgspec.structs.replace(verdict, fall_back=bool(row.ways))
                 await self._store.write(lambda tx, v=verdict, at=now: self._settle(tx, leased, v, at))  # type: ignore[misc]
                 break
             except StorageTrouble as trouble:
@@ -245,6 +278,11 @@ class Dispatcher:
 
     def _settle(self, tx: Tx, leased: Leased, verdict: Verdict, now: datetime) -> None:
         settle(tx, leased, verdict, now, self._receipts_from(leased.row), self._backoff, self._rules)
+        row = leased.row
+        if row.transport in self.transports or verdict.fall_back or verdict.state != "waiting" or row.why == verdict.why:
+            return
+        if not fallback.others_left(tx, row):
+            alarm(tx, row, leased.number, now, f"{verdict.why}; a delivery to {row.destination} waits for it")
 
     def receipt(self, tx: Tx, receipt: Receipt, now: datetime) -> None:
         """Take a carrier's receipt, for intake."""
@@ -304,7 +342,8 @@ def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | N
             stopped_data = {"destination": row.destination, "why": "delivered another way"}
             journal.emit(tx, Event(at=now, event="queued_stopped", incident=leased.number, delivery=stopped, data=stopped_data))
         return
-    emit(tx, "delivery_failed", leased, now, {**data, "why": verdict.why})
+    final = {"final": True} if verdict.state == "refused" else {}
+    emit(tx, "delivery_failed", leased, now, {**data, "why": verdict.why, **final})
     if verdict.fall_back:
         fallback.fall_back(tx, row, now)
     elif verdict.exhausted and not fallback.others_left(tx, row):
@@ -313,8 +352,10 @@ def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | N
 
 def alarm(tx: Tx, row: deliveries.DeliveryRow, number: str | None, now: datetime, why: str) -> None:
     """An alarm about one delivery, kept in the transaction that decided it."""
-    log.error("delivery %s: %s", row.id, why)
-    data = {"what": "delivery", "why": why, "destination": row.destination, "transport": row.transport}
+    named = {"destination": row.destination, "transport": row.transport}
+    kept = alarms.covers(maintenance.standing(tx), "delivery", named, now)
+    log.log(logging.INFO if kept else logging.ERROR, "delivery %s: %s", row.id, why)
+    data = alarms.fields("delivery", why, kept=kept, **named)
     journal.emit(tx, Event(at=now, event="alarm", incident=number, delivery=row.id, data=data))
 
 

@@ -24,10 +24,11 @@ class Fault:
 
 
 class ConfError(Exception):
-    """The configuration cannot be used. ``faults`` are all of them, sorted by file and line."""
+    """The configuration cannot be used. ``faults`` are all of them, sorted by file and line; ``causes`` stand first, because
+    others may follow from them: a plugin that does not load leaves its kinds unknown."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = sorted(faults)
+    def __init__(self, faults: Iterable[Fault], causes: Iterable[Fault] = ()) -> None:
+        self.faults = [*sorted(causes), *sorted(faults)]
         super().__init__("\n".join(map(str, self.faults)))
 
 

@@ -20,13 +20,14 @@ from typing import Any, TypedDict, get_args, get_type_hints
 
 import pluggy
 
-from gateway import hooks, i18n, isolation
+from gateway import hooks, i18n
 from gateway.api import API_VERSION
 from gateway.faults import Fault, listed, unknown_name
 from gateway.i18n import _
 from gateway.plugcheck import class_faults
 from gateway.plugfile import LOCAL, line_of, load_file, text_of, unsafe, version_of
-from gateway.plugwire import Load
+from gateway.plughost import apart
+from gateway.plughost.wire import Load
 from gateway.settings_model import PluginsSection
 
 __all__ = ["GROUP", "HOOKS", "LOCAL", "Found", "Host", "PluginInfo", "protocol_of"]
@@ -81,7 +82,7 @@ class Host:
         if before is not None:
             importlib.invalidate_caches()
         host._conf = conf_dir
-        asked = isolation.asked(conf_dir)
+        asked = apart.asked(conf_dir)
         found = [*host._entry_points(), *(host._files(conf_dir, asked) if conf_dir else ())]
         host._examine([one for one in found if isinstance(one, Found)])
         for load in found:
@@ -113,16 +114,16 @@ class Host:
 
     def _load(self, plugin: str, source: str, **place: str) -> Load:
         """A plugin for a process of its own, under the limits that this configuration sets."""
-        from gateway.plughost import hub
+        from gateway.plughost.hub import hub
 
         if self._limits is None:
-            hub.limits = self._limits = isolation.limits(self._conf)
+            hub.limits = self._limits = apart.limits(self._conf)
         return Load(plugin=plugin, source=source, lang=i18n.lang(), memory_mb=self._limits.memory_mb, **place)
 
     def _take(self, load: Load) -> None:
         """Take what a plugin's own process says of it."""
-        from gateway.plughost import PluginDown, hub
-        from gateway.plugproxy import proxy
+        from gateway.plughost.hub import PluginDown, hub
+        from gateway.plughost.proxy import proxy
 
         if any(load.plugin == one["name"] for one in self._plugins):
             self._fault(load.source, 1, load.plugin, _("two plugins have this name"))
@@ -153,9 +154,9 @@ class Host:
             return cls, refused if asked == "inline" else None
         if asked != "process":
             return cls, None
-        from gateway.plugdescribe import about
-        from gateway.plughost import hub
-        from gateway.plugproxy import proxy
+        from gateway.plughost.describe import about
+        from gateway.plughost.hub import hub
+        from gateway.plughost.proxy import proxy
 
         source = next(one["source"] for one in self._plugins if one["name"] == plugin)
         told, local = about(hook, cls), source.startswith("plugins.d/")
@@ -167,7 +168,7 @@ class Host:
 
     def broken(self, kind: str) -> bool:
         """Whether a plugin that cannot be used may be the one that provides ``kind``: it is named by a fault of its own."""
-        return any(kind == name or isolation.provides(text, frozenset((kind,))) for name, text in self._broken)
+        return any(kind == name or apart.provides(text, frozenset((kind,))) for name, text in self._broken)
 
     def plugins(self) -> list[PluginInfo]:
         """All plugins that were loaded, by name."""
@@ -188,7 +189,7 @@ class Host:
                 self._fault(source, 1, point.name, _("two plugins have this name"))
                 continue
             seen.add(point.name)
-            if not isolation.ours(point.dist.name if point.dist else None):
+            if not apart.ours(point.dist.name if point.dist else None):
                 path, version = (str(point.dist.locate_file("")), point.dist.version) if point.dist else ("", "")
                 yield self._load(point.name, source, value=point.value, path=path, version=version)
                 continue
@@ -213,7 +214,7 @@ class Host:
             if refused := unsafe(path, conf_dir):
                 self._fault(where, 1, path.stem, refused)
                 self._broken.append((path.stem, text_of(path)))
-            elif isolation.provides(text := text_of(path), asked):
+            elif apart.provides(text := text_of(path), asked):
                 yield self._load(path.stem, where, file=str(path.resolve()), version=version_of(path))
             else:
                 try:

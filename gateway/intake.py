@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from time import monotonic
 
 from gateway.alarms import Alarms
 from gateway.core.errors import StorageTrouble, TooLarge
@@ -36,17 +37,23 @@ class Intake:
         self._wake = wake
         self._take_receipt = take_receipt
         self._wake_dispatch = wake_dispatch
+        self.on_accepted: Callable[[float], None] = lambda seconds: None
+
+    def use(self, *, max_bytes: int, repeat_seconds: float) -> None:
+        """Go on with these from the next message on."""
+        self._max_bytes, self._repeat = max_bytes, repeat_seconds
 
     async def accept(self, raw: RawMessage) -> messages.Accepted:
         """Put ``raw`` on stable storage. Raises ``TooLarge`` with the limit, ``StorageTrouble`` for a temporary answer."""
         if len(raw.body) > self._max_bytes:
             raise TooLarge(_("message has {size} bytes, the limit is {limit}").format(size=len(raw.body), limit=self._max_bytes))
-        now = self._clock()
+        now, began = self._clock(), monotonic()
         try:
             accepted = await self._store.write(lambda tx: take_in(tx, raw, now, self._repeat))
         except StorageTrouble as trouble:
             self._alarms.raise_("storage", why=str(trouble), via=raw.via)
             raise
+        self.on_accepted(monotonic() - began)
         self._wake()
         return accepted
 

@@ -6,19 +6,20 @@ from __future__ import annotations
 import base64
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway import __version__
+from gateway import __version__, cap, maintenance, retention
 from gateway.core.model import Event, Incident
 from gateway.i18n import _
 from gateway.settings import Config
-from gateway.store import KeyGone, NotFound, Store, Tx, deliveries, incidents, journal, messages
+from gateway.store import KeyGone, NotFound, Store, Tx, deliveries, incidents, journal, messages, purge
+from gateway.store import maintenance as store_maintenance
 
 
 class OperationError(Exception):
@@ -35,6 +36,10 @@ class Live:
     alarms: Any = None
     wake: Callable[[], None] = lambda: None
     running: bool = True
+    daemon: dict[str, Callable[..., Awaitable[Any]]] = field(default_factory=dict)
+    """What only the running daemon can do, and no transaction holds: called with who asked and the arguments."""
+    not_up: Callable[[str], str] = lambda name: ""
+    """Why a channel could not start; empty where it did."""
 
     def now(self) -> datetime:
         """The present instant with the city's offset."""
@@ -47,6 +52,8 @@ class Live:
 
 async def perform(live: Live, name: str, args: dict[str, Any], by: str) -> Any:
     """Carry out operation ``name`` in the daemon. Raises ``OperationError``."""
+    if name in live.daemon:
+        return await live.daemon[name](by, **args)
     function, writes = _find(name, args)
     if writes:
         result = await live.store.write(lambda tx: function(live, tx, by, **args))
@@ -117,16 +124,21 @@ def show_message(live: Live, tx: Tx, id: str) -> dict[str, Any]:
     return _message(live, tx, _row(tx, id))
 
 
-def open_message(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
-    """One message with its bytes as they came (base64), unless they were sealed away; who opened it is on record."""
+def open_message(live: Live, tx: Tx, by: str, id: str, capture: bool = False) -> dict[str, Any]:
+    """One message with its bytes as they came (base64), unless they were sealed away; who opened it is on record. With
+    ``capture`` also what else the carrier said, so that a channel can read it once more."""
     row = _row(tx, id)
     try:
         raw = messages.raw(tx, id)
     except KeyGone:
+        if (gone := purge.purged(tx, id)) is not None:
+            text = _("the content of message {id} was destroyed at {at} by the retention rule {rule}")
+            raise OperationError(text.format(id=id, at=live.shown(gone[0]), rule=gone[1])) from None
         text = _("message {id} is sealed for the confidential bureau; see: gateway message {id} --export")
         raise OperationError(text.format(id=id)) from None
     journal.emit(tx, Event(at=live.now(), event="opened", message=id, by=by, data={"how": "command line"}))
-    return {**_message(live, tx, row), "raw": base64.b64encode(raw.body).decode()}
+    more = {"recipient": raw.recipient, "meta": raw.meta} if capture else {}
+    return {**_message(live, tx, row), **more, "raw": base64.b64encode(raw.body).decode()}
 
 
 def _row(tx: Tx, id: str) -> messages.MessageRow:
@@ -230,7 +242,7 @@ def list_channels(live: Live, tx: Tx) -> list[dict[str, Any]]:
                 "kind": configured.kind,
                 "channel": configured.cls.channel,
                 "state": health.state if health else "stopped",
-                "detail": health.detail if health else "",
+                "detail": live.not_up(configured.name) or (health.detail if health else ""),
                 "last_message_at": live.shown(last[0].received_at) if last else None,
                 "backlog": messages.backlog(tx, configured.name),
             }
@@ -264,6 +276,25 @@ def acknowledge(live: Live, tx: Tx, by: str, number: str, office: str, person: s
         journal.emit(tx, Event(at=live.now(), event="queued_stopped", incident=incident.number, by=person, data=queued))
     journal.emit(tx, Event(at=live.now(), event="acknowledged", incident=incident.number, by=person, data=data))
     return {"incident": incident.number, "office": destination.name, "person": person, "deliveries": len(changed)}
+
+
+def export_cap(live: Live, tx: Tx, by: str, number: str) -> dict[str, Any]:
+    """One incident as a CAP 1.2 alert (XML as text); who exported which version is on record."""
+    incident, config = _incident(live, tx, number), live.config
+    told = messages.rows(tx, incident=incident.id, limit=10_000)
+    history = cap.versions([one.event for one in journal.entries(tx, incident=incident.number, limit=100_000)])
+    try:
+        cap.allowed(incident, any(row.state == "quarantined" for row in told))
+        made = cap.document(
+            incident, history, config.cap, config.cap_rules, config.catalogue,
+            city=config.city, local=lambda at: at.astimezone(ZoneInfo(config.timezone)),
+        )  # fmt: skip
+    except cap.NoCap as refused:
+        raise OperationError(str(refused)) from None
+    name = cap.identifier(config.cap, incident.number, history[-1])
+    data = {"how": "CAP 1.2", "ref": name}
+    journal.emit(tx, Event(at=live.now(), event="exported", incident=incident.number, by=by, data=data))
+    return {"incident": incident.number, "identifier": name, "xml": made.decode()}
 
 
 def close_incident(live: Live, tx: Tx, by: str, number: str, reason: str) -> dict[str, Any]:
@@ -324,6 +355,54 @@ def record_end(live: Live, tx: Tx, seq: int | None = None) -> dict[str, Any]:
     return {"sealed": last.seq if last else 0, "hash": here.hash if here else None, "running": live.running}
 
 
+def list_maintenance(live: Live, tx: Tx) -> list[dict[str, Any]]:
+    """The maintenance that goes on."""
+    now = live.now()
+    return [_window(live, one) for one in store_maintenance.standing(tx) if one.until > now]
+
+
+def _window(live: Live, one: store_maintenance.Window) -> dict[str, Any]:
+    return {"channel": one.channel, "from": live.shown(one.start), "until": live.shown(one.until), "why": one.why, "by": one.by}
+
+
+def begin_maintenance(live: Live, tx: Tx, by: str, minutes: int, why: str, channel: str | None = None) -> dict[str, Any]:
+    """Keep the alarms that maintenance covers for ``minutes``, of one channel or transport or of all."""
+    known = [one.name for one in (*live.config.channels, *live.config.transports)]
+    if channel is not None and channel not in known:
+        raise OperationError(_("no channel or transport {name}; allowed: {known}").format(name=channel, known=", ".join(known)))
+    if not isinstance(minutes, int) or not 1 <= minutes <= maintenance.LONGEST or not why.strip():
+        raise OperationError(_("minutes from 1 to {most}, and a reason").format(most=maintenance.LONGEST))
+    return _window(live, maintenance.begin(tx, live.now(), minutes=minutes, why=why, by=by, channel=channel))
+
+
+def end_maintenance(live: Live, tx: Tx, by: str, channel: str | None = None) -> list[dict[str, Any]]:
+    """End maintenance before its time: that of one channel, or all of it."""
+    now = live.now()
+    gone = tuple(w for w in store_maintenance.standing(tx) if w.until > now and channel in (None, w.channel))
+    maintenance.end(tx, gone, now, by)
+    return [_window(live, one) for one in gone]
+
+
+def due_for_retention(live: Live, tx: Tx, rule: str, after: str = "") -> dict[str, Any]:
+    """How much content is due by a retention rule; ``last`` is where to go on."""
+    return _retain(live, tx, None, rule, after)
+
+
+def retain(live: Live, tx: Tx, by: str, rule: str, after: str = "") -> dict[str, Any]:
+    """Destroy the content that is due by a retention rule: one transaction's worth; ``last`` is where to go on."""
+    return _retain(live, tx, by, rule, after)
+
+
+def _retain(live: Live, tx: Tx, by: str | None, name: str, after: str) -> dict[str, Any]:
+    rule = next((one for one in retention.rules(live.config.retention) if one.name == name), None)
+    if rule is None:
+        known = ", ".join(one.name for one in retention.rules(live.config.retention))
+        raise OperationError(_("no retention rule {name} in force; allowed: {known}").format(name=name, known=known))
+    now = live.now()
+    done, last = retention.step(tx, rule, now - timedelta(days=rule.days), after, now, dry_run=by is None, by=by)
+    return {"messages": done, "last": last}
+
+
 READS: dict[str, Callable[..., Any]] = {
     "status": status,
     "messages": list_messages,
@@ -334,11 +413,17 @@ READS: dict[str, Callable[..., Any]] = {
     "incident": show_incident,
     "channels": list_channels,
     "record_end": record_end,
+    "maintenance": list_maintenance,
+    "retention_due": due_for_retention,
 }
 WRITES: dict[str, Callable[..., Any]] = {
     "acknowledge": acknowledge,
     "close": close_incident,
     "open": open_message,
+    "cap": export_cap,
     "retry": retry_delivery,
     "hold": hold_delivery,
+    "maintenance_on": begin_maintenance,
+    "maintenance_off": end_maintenance,
+    "retain": retain,
 }

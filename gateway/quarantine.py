@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from gateway import alarms
 from gateway.core import outgoing, render
 from gateway.core.directory import Unit
 from gateway.core.model import Address, Event, IncidentState, Report
@@ -25,7 +26,7 @@ def seal(
             at=now,
             event="quarantined",
             message=row.id,
-            data={"channel": row.channel, "via": row.via, "to": house.config.secrecy_office},
+            data={"channel": row.channel, "via": row.via, "to": house.config.secrecy_office, "rules": house.config.version},
         ),
     )
     values = {
@@ -83,7 +84,7 @@ def _seal_incident(tx: Tx, row: messages.MessageRow, part: str, now: datetime) -
 
 
 def _alarm(tx: Tx, row: messages.MessageRow, now: datetime, why: str, incident: str | None = None) -> None:
-    data = {"what": "secrecy", "why": why}
+    data = alarms.fields("secrecy", why)
     journal.emit(tx, Event(at=now, event="alarm", incident=incident, message=row.id, data=data))
 
 

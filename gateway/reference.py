@@ -38,5 +38,9 @@ ChannelName = Annotated[str, AfterValidator(_must_exist("channel"))]
 """A configured way in."""
 IncidentKind = Annotated[str, AfterValidator(_must_exist("kind"))]
 """A kind of incident that the catalogue can give (traffic, fire …)."""
+ItemId = Annotated[str, AfterValidator(_must_exist("item"))]
+"""An item of catalogue.toml."""
+PlaceName = Annotated[str, AfterValidator(_must_exist("place"))]
+"""The city of gazetteer.toml or one of its counties."""
 SecretName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """The name of a secret: a systemd credential, or a 0600 file in the secrets folder. Never the secret itself."""

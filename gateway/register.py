@@ -154,7 +154,7 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
         messages.note_sender(tx, row.id, prepared.sender)
     copy = _copy_of(tx, house, row, prepared)
     if copy is not None:
-        return _duplicate(tx, row, prepared, copy, now)
+        return _duplicate(tx, house, row, prepared, copy, now)
     report = prepared.report
     assert report is not None
     open_ones = incidents.candidates(tx, row.received_at - CANDIDATES_FOR)
@@ -173,7 +173,7 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
     if unreadable := _unreadable(prepared, decided):
         decided = msgspec.structs.replace(decided, action="new", needs_person=unreadable, because=unreadable)
     if decided.action == "ignore":
-        return _ignore(tx, row, prepared, decided.because, now)
+        return _ignore(tx, house, row, prepared, decided.because, now)
     work = _Work(tx, house, row, prepared, now)
     if decided.action in ("attach", "merge") and verdict.incident is not None:
         return work.join(decided.action, verdict)
@@ -219,21 +219,20 @@ def _copy_of(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared)
     return seen
 
 
-def _duplicate(tx: Tx, row: messages.MessageRow, prepared: Prepared, of: str, now: datetime) -> Taken:
+def _duplicate(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, of: str, now: datetime) -> Taken:
     first = messages.get(tx, of)
     messages.set_state(tx, row.id, "duplicate", incident=first.incident, duplicate_of=of, carrier_id=prepared.message.message_id)
     number = incidents.get(tx, first.incident) if first.incident else None
-    journal.emit(
-        tx, Event(at=now, event="duplicate", incident=number.number if number else None, message=row.id, data={"of": of})
-    )
+    data = {"of": of, "rules": house.config.version}
+    journal.emit(tx, Event(at=now, event="duplicate", incident=number.number if number else None, message=row.id, data=data))
     return Taken(
         action="duplicate", incident=number, report=prepared.report, found=prepared.found, duplicate_of=of, because=f"= {of}"
     )
 
 
-def _ignore(tx: Tx, row: messages.MessageRow, prepared: Prepared, because: str, now: datetime) -> Taken:
+def _ignore(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, because: str, now: datetime) -> Taken:
     messages.set_state(tx, row.id, "ignored", why=because, carrier_id=prepared.message.message_id)
-    journal.emit(tx, Event(at=now, event="ignored", message=row.id, data={"why": because}))
+    journal.emit(tx, Event(at=now, event="ignored", message=row.id, data={"why": because, "rules": house.config.version}))
     return Taken(action="ignore", report=prepared.report, found=prepared.found, because=because)
 
 
@@ -275,9 +274,7 @@ class _Work:
         incidents.insert(self.tx, incident)
         self._link(incident, "needs_person" if needs_person else "read", needs_person)
         event = {"below_threshold": "below_threshold", "drill": "drill"}.get(action, "registered")
-        self._emit(
-            event, incident, items=list(items), kinds=list(found.kinds), rules=found.rules or None, verified=self._verified
-        )
+        self._emit(event, incident, items=list(items), kinds=list(found.kinds), verified=self._verified)
         if needs_person:
             # The sentence may name figures; the record says which items are in doubt, or why nothing could be read.
             doubtful = [doubt.item for doubt in review if doubt.item]
@@ -375,6 +372,8 @@ class _Work:
         return self.prepared.sender if self._verified else f"{self.prepared.sender or '号码不详'}（未登记，请核实）"
 
     def _emit(self, event: str, incident: Incident, **data: Any) -> None:
+        """An event of this decision, with the version of the rules it was made with."""
+        data["rules"] = self.house.config.version
         journal.emit(self.tx, Event(at=self.now, event=event, incident=incident.number, message=self.row.id, data=data))
 
 

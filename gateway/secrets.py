@@ -11,6 +11,8 @@ from pathlib import Path
 
 from gateway.i18n import _
 
+CREDSTORE = "jibao."
+"""How our files begin in systemd's folder of credentials, which may be the folder of secrets too."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -34,19 +36,27 @@ class Secrets:
         """Where the secret ``name`` lies. Raises ``SecretError``."""
         if not _NAME.fullmatch(name):
             raise SecretError(_("a secret's name is letters, digits, dot, dash and underscore"))
-        if self.credentials is not None and (self.credentials / name).is_file():
-            return self.credentials / name
-        path = self.directory / name
-        try:
-            mode = path.stat().st_mode
-        except OSError:
-            text = _("secret {name} is missing; put it into {path}, mode 0600, or give it as a systemd credential")
-            raise SecretError(text.format(name=name, path=path)) from None
+        path = self._found(name)
+        if path is None:
+            raise self.missing(name)
+        if self.credentials is not None and path.parent == self.credentials:
+            return path
+        mode = path.stat().st_mode
         if not stat.S_ISREG(mode) or mode & 0o077:
-            raise SecretError(
-                _("secret {name} may be read by others; run: chmod 600 {path}").format(name=name, path=path)
-            )
+            raise SecretError(_("secret {name} may be read by others; run: chmod 600 {path}").format(name=name, path=path))
         return path
+
+    def missing(self, name: str) -> SecretError:
+        """The refusal for a secret that is nowhere: which one, and where it may be put."""
+        path = self.directory / (CREDSTORE + name if self.directory.name == "credstore" else name)
+        text = _("secret {name} is missing; put it into {path}, mode 0600, or give it as a systemd credential")
+        return SecretError(text.format(name=name, path=path))
+
+    def _found(self, name: str) -> Path | None:
+        """Where the secret lies; a folder that may not be looked into holds none."""
+        places = [self.credentials / name] if self.credentials is not None else []
+        places += [self.directory / name, self.directory / (CREDSTORE + name)]
+        return next((place for place in places if os.path.exists(place)), None)
 
     def read(self, name: str) -> bytes:
         """The secret as it lies in its file. Raises ``SecretError``."""
@@ -65,13 +75,11 @@ class Secrets:
 
     def optional(self, name: str) -> str | None:
         """The secret as text, None where there is none. Raises ``SecretError`` for one that others may read."""
-        exists = any((folder / name).exists() for folder in (self.credentials, self.directory) if folder)
-        return self.text(name) if exists else None
+        return self.text(name) if self._found(name) is not None else None
 
     def bureau_public(self, name: str = "bureau-public") -> bytes | None:
         """The confidential bureau's public key, 32 bytes; None where none is installed. Raises ``SecretError``."""
-        folders = (folder for folder in (self.credentials, self.directory) if folder)
-        path = next((folder / name for folder in folders if (folder / name).exists()), None)
+        path = self._found(name)
         if path is None:
             return None
         # A public key may be read by anybody, so its mode is not looked at.

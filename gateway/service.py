@@ -16,26 +16,36 @@ from pathlib import Path
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
-from gateway import __version__, aio, house, scrub
+from gateway import __version__, activation, aio, house, scrub
 from gateway.alarms import Alarms
 from gateway.audit.sealer import AuditMismatch, Sealer
+from gateway.chores import Chores
+from gateway.conf_book import Book
 from gateway.control import ControlServer
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
 from gateway.desk import Desk
 from gateway.dispatch import Backoff, Dispatcher, Rules
+from gateway.heartbeat import WORK, Heartbeat
 from gateway.i18n import _
 from gateway.intake import Intake
+from gateway.metrics import Metrics
 from gateway.operations import Live
-from gateway.secrets import SecretError, Secrets
+from gateway.plughost.hub import hub
+from gateway.reload import Way
+from gateway.reloader import Reloader, pools, set_aside
+from gateway.secrets import Secrets
 from gateway.settings import Config
 from gateway.store import Store, StoreKeys, journal
-from gateway.workers import WorkerPool
+from gateway.ways import Ways
+from gateway.web import Web
 
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 20.0
 SEAL_IDLE = 5.0
+FIRST_SEAL = 600.0
+"""The first turn may have to look through all rotated logs."""
 
 
 def utc_now() -> datetime:
@@ -59,109 +69,84 @@ def lock(state: Path) -> IO[str]:
     return held
 
 
-class Lent:
-    """What a running plugin may use: see ``gateway.api.Services``."""
-
-    def __init__(self, service: Service, name: str) -> None:
-        self._service = service
-        self._name = name
-
-    @property
-    def now(self) -> Callable[[], datetime]:
-        return self._service.now
-
-    @property
-    def max_bytes(self) -> int:
-        return self._service.config.limits.max_message_bytes
-
-    def secret(self, name: str) -> str:
-        return self._service.secrets.text(name)
-
-    def channel(self, name: str) -> Any:
-        return self._service.channels.get(name)
-
-    def alarm(self, why: str, **data: str) -> None:
-        self._service.alarms.raise_("plugin", why=why, plugin=self._name, **data)
-
-
 class Service:
     """One running gateway."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, book: Book | None = None) -> None:
         self.config = config
+        self.book = book or Book(config.path)
         self.secrets = Secrets(config.secrets)
-        self.channels: dict[str, Any] = {}
-        self.transports: dict[str, Any] = {}
-        self.started: list[Any] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._committed = asyncio.Event()
-        self._zone = ZoneInfo(config.timezone)
+        self._kept: set[asyncio.Task[None]] = set()
+        self.notify, self.on_error = notify, report_error
+        self.reloader = Reloader(self)
+        self.heart = Heartbeat(notify)
 
     def now(self) -> datetime:
         """The present instant, with the city's offset."""
-        return datetime.now(self._zone)
+        return datetime.now(ZoneInfo(self.config.timezone))
 
     async def start(self) -> None:
         """Bring the rooms up: store, audit, transports, dispatch, desk, and the channels last."""
         config = self.config
+        activation.take()
         self._lock = lock(config.state)
         self.store = Store.open(config.store_url, StoreKeys.load(self.secrets.path("store-key")), clock=self.now)
         self.alarms = Alarms(self.store, self.now)
+        self.heart.on_broken = lambda why: self.alarms.raise_("watchdog", why=why)
         self.sealer = Sealer(self.store, config.audit_log, now=self.now)
-        self.pools = {
-            "parse": WorkerPool("parse", config.limits.parse_workers, config.limits.parse_memory_mb, config.limits.parse_seconds),
-            "ocr": WorkerPool("ocr", 1, config.limits.ocr_memory_mb, config.limits.ocr_seconds),
-        }
-        self._make_plugins()
+        self.pools = pools(config)
+        self.ways = Ways(config, self.secrets, self.alarms, now=self.now, on_error=report_error, on_up=self._came_up)
+        self.attach_hub(config)
         self._wire()
+        await self.chores.start()
         self._tasks.append(asyncio.create_task(self._seal(), name="sealer"))
         self._event("started", version=__version__, conf=config.digest)
         for warning in config.warnings:
             if warning.grave:
                 self.alarms.raise_("conf", why=str(warning))
-        for name, transport in self.transports.items():
-            await self._start_one(name, transport.start())
+        await self.ways.start("transport")
         await self.dispatcher.start()
         self.desk.start()
-        for name, channel in self.channels.items():
-            await self._start_one(name, channel.start(self.intake))
+        await self.ways.start("channel", intake=self.intake)
         self.control = ControlServer(config.state / "control.sock", self.live)
         await self.control.start()
-        self._tasks.append(asyncio.create_task(self.pools["parse"].start(), name="prewarm"))
-        notify("READY=1")
-        log.info(_("gateway is ready: channels {channels}").format(channels=", ".join(self.channels)))
+        await self._serve_http()
+        self.keep(self.pools["parse"].start(), "prewarm")
+        self.keep(self.reloader.run(), "reloader")
+        set_aside()
+        ready = _("gateway is ready: channels {channels}").format(channels=", ".join(self.ways.channels))
+        notify(f"READY=1\nSTATUS={ready}")
+        log.info(ready)
 
-    def _make_plugins(self) -> None:
-        for configured in self.config.channels:
-            self.channels[configured.name] = configured.cls(configured.name, configured.settings, Lent(self, configured.name))
-        for configured in self.config.transports:
-            self.transports[configured.name] = configured.cls(configured.name, configured.settings, Lent(self, configured.name))
+    def keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Work in the background that may be given up when the gateway stops."""
+        task = asyncio.create_task(work, name=name)
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
+    def attach_hub(self, config: Config) -> None:
+        """Plugins in processes of their own are kept within these limits."""
+        limits, most = config.plugins, config.limits.max_message_bytes
+        hub.attach(asyncio.get_running_loop(), self.alarms, limits=limits, zone=config.timezone, max_bytes=most)
 
     def _wire(self) -> None:
         config = self.config
         self.dispatcher = Dispatcher(
             self.store,
-            self.transports,
-            backoff=Backoff(
-                first=config.dispatch.retry_min,
-                factor=config.dispatch.factor,
-                longest=config.dispatch.retry_max,
-            ),
-            rules=Rules(
-                fallback_after=config.dispatch.fallback_after,
-                give_up_after=config.dispatch.give_up_after,
-                send_timeout=config.dispatch.send_timeout,
-                concurrency=config.dispatch.concurrency,
-            ),
+            self.ways.transports,
+            backoff=Backoff.of(config.dispatch),
+            rules=Rules.of(config.dispatch),
             owner=socket.gethostname(),
             clock=self.now,
             alarms=self.alarms,
         )
         self.desk = Desk(
             self.store,
-            house.build(config, bureau_public=self._bureau_public()),
-            self.channels,
+            house.build(config, bureau_public=self.bureau_public(config)),
+            self.ways.readers,
             self.pools,
             clock=self.now,
             alarms=self.alarms,
@@ -177,33 +162,49 @@ class Service:
             take_receipt=self.dispatcher.receipt,
             wake_dispatch=self.dispatcher.wake,
         )
-        self.live = Live(config=config, store=self.store, channels=self.channels, alarms=self.alarms, wake=self._wake)
+        self.metrics = Metrics(
+            self.store, config=lambda: self.config, alarms=self.alarms, channels=self._channel_states, clock=self.now
+        )
+        self.intake.on_accepted = self.metrics.accept_seconds.observe
+        self.web = Web(self.metrics)
+        self.live = Live(config=config, store=self.store, channels=self.ways.channels, alarms=self.alarms, wake=self.wake)
+        self.live.daemon["reload"] = self.reloader.reload
+        self.live.not_up = lambda name: self.ways.failed.get(Way("channel", name), "")
+        self.chores = Chores(self.store, self.alarms, self.ways.channels, config=lambda: self.config, clock=self.now)
+        self.chores.on_error = report_error
         self.desk.on_error = self.dispatcher.on_error = report_error
+        self.desk.here = self.dispatcher.here = self.heart.here
 
-    def _bureau_public(self) -> bytes:
-        """Without the bureau's key a marked message could not be sealed: the daemon does not start."""
-        key = self.secrets.bureau_public(self.config.bureau_public_key)
+    def bureau_public(self, config: Config) -> bytes:
+        """Without the bureau's key a marked message could not be sealed: the daemon does not start with such a conf."""
+        key = self.secrets.bureau_public(config.bureau_public_key)
         if key is None:
-            name, path = self.config.bureau_public_key, self.config.secrets
-            raise SecretError(
-                _("secret {name} is missing; put it into {path}, mode 0600, or give it as a systemd credential").format(
-                    name=name, path=path / name
-                )
-            )
+            raise self.secrets.missing(config.bureau_public_key)
         return key
 
-    def _wake(self) -> None:
+    def _channel_states(self) -> dict[str, str]:
+        """How each configured way in is; one that is not there is down."""
+        return {c.name: _state(self.ways.channels.get(c.name)) for c in self.config.channels}
+
+    async def _serve_http(self) -> None:
+        """Figures are not worth a report: a server that cannot start is an alarm."""
+        try:
+            await self.web.start(self.config.http)
+        except OSError as error:
+            why = _("the HTTP server could not start: {error}").format(error=error.strerror or type(error).__name__)
+            self.alarms.raise_("start", why=why, name="http")
+
+    def wake(self) -> None:
+        """Desk, dispatch and chores look at once for work."""
         self.desk.wake()
         self.dispatcher.wake()
+        self.chores.wake()
 
-    async def _start_one(self, name: str, starting: Coroutine[Any, Any, None]) -> None:
-        """One plugin that cannot start is an alarm; it never keeps the others from working."""
-        try:
-            await starting
-        except Exception as error:
-            log.error("%s could not start: %s", name, error)
-            report_error(error)
-            self.alarms.raise_("start", why=_("{name} could not start: {error}").format(name=name, error=error), plugin=name)
+    async def _came_up(self, way: Way) -> None:
+        """A channel that could not start at first is up."""
+        if way.sort == "channel":
+            event = Event(at=self.now(), event="channel_up", data={"via": way.name})
+            await self.store.write(lambda tx: journal.emit(tx, event))
 
     def _event(self, name: str, **data: Any) -> None:
         self.store.write_now(lambda tx: journal.emit(tx, Event(at=self.now(), event=name, data=data)))
@@ -212,11 +213,14 @@ class Service:
         """Seal what was committed, as soon as it was; alarms that waited for the store are written in quiet moments."""
         loop = asyncio.get_running_loop()
         self.store.listeners.append(lambda: loop.call_soon_threadsafe(self._committed.set))
+        within = FIRST_SEAL
         while not self._stopping.is_set():
+            self.heart.here("sealer", within)
+            within = WORK
             self._committed.clear()
             try:
                 while await asyncio.to_thread(self.sealer.run_once):
-                    pass
+                    self.heart.here("sealer")
             except AuditMismatch as error:
                 # A changed log is for people to look at; reports go on meanwhile, and their events wait in the journal.
                 self.alarms.raise_("sealer", why=str(error))
@@ -229,16 +233,21 @@ class Service:
 
     async def stop(self) -> None:
         """Stop taking, finish what is in hand, seal the last events, close the store."""
-        notify("STOPPING=1")
+        notify(f"STOPPING=1\nSTATUS={_('stopping: what is in hand is finished')}")
         await self.control.stop()
-        for name, channel in self.channels.items():
-            await self._stop_one(name, channel.stop())
+        await self.reloader.stop(STOP_SECONDS / 4)
+        await self.chores.stop()
+        await self.ways.stop("channel")
+        await self.web.stop()
         await self.desk.stop(STOP_SECONDS / 4)
         await self.dispatcher.stop(STOP_SECONDS / 2)
-        for name, transport in self.transports.items():
-            await self._stop_one(name, transport.stop())
+        await self.ways.stop("transport")
         for pool in self.pools.values():
             await pool.stop()
+        hub.detach()
+        for task in (*self._kept,):
+            task.cancel()
+        await asyncio.gather(*self._kept, return_exceptions=True)
         await self.alarms.flush()
         # The sealer's thread cannot be cancelled, and two of them would write lines twice: it is asked and waited for.
         self._stopping.set()
@@ -252,16 +261,11 @@ class Service:
         self.store.close()
         self._lock.close()
 
-    async def _stop_one(self, name: str, stopping: Coroutine[Any, Any, None]) -> None:
-        try:
-            await asyncio.wait_for(stopping, STOP_SECONDS / 4)
-        except Exception as error:
-            log.error("%s did not stop in order: %s", name, type(error).__name__)
-
     async def run(self) -> None:
-        """Start, go on until SIGTERM or SIGINT, stop."""
+        """Start, go on until SIGTERM or SIGINT, stop. SIGHUP: read conf again."""
         asked = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self.reloader.signal)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, asked.set)
         await self.start()
@@ -318,9 +322,20 @@ def report_error(error: BaseException) -> None:
         sentry_sdk.capture_exception(error)
 
 
+def _state(channel: Any) -> str:
+    """What a channel says of itself; one that fails even at that is down."""
+    try:
+        return str(channel.health().state) if channel is not None else "down"
+    except Exception:
+        return "down"
+
+
 def notify(state: str) -> None:
     """Tell systemd, where there is one."""
-    if os.environ.get("NOTIFY_SOCKET"):
-        import sdnotify
-
-        sdnotify.SystemdNotifier().notify(state)
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    # sd_notify(3), in UTF-8. Nobody who listens, or a full queue, is no reason to stop work.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as speaker:
+        speaker.connect("\0" + address[1:] if address.startswith("@") else address)
+        speaker.send(state.encode())

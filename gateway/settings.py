@@ -17,7 +17,9 @@ from pydantic import BaseModel
 
 from gateway import conf_build, conf_domain
 from gateway.api import Settings
-from gateway.conf_source import Reader, Source
+from gateway.cap_rules import CapFile
+from gateway.conf_files import Files
+from gateway.conf_source import Memory, Reader, Source
 from gateway.core import render
 from gateway.core.calendar import Calendar
 from gateway.core.catalogue import Catalogue
@@ -25,16 +27,30 @@ from gateway.core.clocks import Clock
 from gateway.core.directory import Directory
 from gateway.core.matching import MatchRules
 from gateway.core.roster import Roster
-from gateway.faults import ConfError, Fault, unknown_name
+from gateway.faults import ConfError, Fault, listed, unknown_name
 from gateway.host import Host
 from gateway.i18n import Lang, _
+from gateway.plughost import apart
 from gateway.reading.gazetteer import Gazetteer
 from gateway.reading.words import Words
-from gateway.settings_model import CalendarFile, DirectoryFile, DispatchSettings, GatewayFile, Limits
+from gateway.settings_model import (
+    CalendarFile,
+    CapSection,
+    DirectoryFile,
+    DispatchSettings,
+    DoctorSection,
+    GatewayFile,
+    HttpSection,
+    Limits,
+    LogSection,
+    PluginsSection,
+    RetentionSection,
+)
 
 __all__ = ["ConfError", "Config", "Configured", "Fault", "check", "language", "load"]
 
 FILES = ("gateway", "directory", "catalogue", "clocks", "gazetteer", "reading")
+OPTIONAL = ("cap",)
 FOLDERS = {"channels.d": ("channel", "transport"), "routes.d": ("router", "reader", "classifier")}
 SORTS = tuple(sort for sorts in FOLDERS.values() for sort in sorts)
 
@@ -84,43 +100,60 @@ class Config:
     reply_transports: Mapping[str, str]
     sentry_dsn: str
     sentry_environment: str
+    retention: RetentionSection
+    doctor: DoctorSection
+    cap: CapSection
+    cap_rules: CapFile
+    http: HttpSection
+    log: LogSection
+    plugins: PluginsSection
     demo: bool
     digest: str
     warnings: tuple[Fault, ...]
+
+    @property
+    def version(self) -> str:
+        """By which decisions name the rules they were made with: the beginning of ``digest``."""
+        return self.digest[:16]
 
 
 def language(conf_dir: Path) -> Lang:
     """The language that conf asks for, read before anything else so that faults are told in it; zh where it cannot be."""
     try:
-        data = tomllib.loads((conf_dir / "gateway.toml").read_text(encoding="utf-8"))
+        data = tomllib.loads((conf_dir / "gateway.toml").read_text(encoding="utf-8-sig"))
         return "en" if data["gateway"]["lang"] == "en" else "zh"
     except (OSError, ValueError, KeyError, TypeError):
         return "zh"
 
 
 def check(conf_dir: Path, host: Host, *, today: date | None = None) -> Config:
-    """As ``load``, but a present year without a calendar is refused as well. Raises ``ConfError``."""
+    """As ``load``, but a present year without a calendar and a plugin that cannot be used are refused as well. Raises
+    ``ConfError``."""
     config = load(conf_dir, host, today=today)
     if any(warning.grave for warning in config.warnings):
         raise ConfError(warning for warning in config.warnings if warning.grave)
     return config
 
 
-def load(conf_dir: Path, host: Host, *, today: date | None = None) -> Config:
+def load(
+    conf_dir: Path, host: Host, *, today: date | None = None, files: Files | None = None, memory: Memory | None = None
+) -> Config:
     """Read and validate all of ``conf_dir``. Raises ``ConfError`` with every fault.
 
     A year without a calendar comes back as a warning: a daemon that has to start again on 1 January starts, takes every
-    hour as out of hours and alarms. ``today`` decides which year is meant; default: now, in the city's zone.
+    hour as out of hours and alarms. ``today`` decides which year is meant; default: now, in the city's zone. ``files`` are
+    files already in memory, ``memory`` what was read the last time (see ``gateway.conf_source``).
     """
-    return _Loader(conf_dir, host, today).load()
+    reader = Reader(conf_dir, files or {}, {} if memory is None else memory)
+    return _Loader(conf_dir, host, today, reader).load()
 
 
 class _Loader:
-    def __init__(self, conf_dir: Path, host: Host, today: date | None) -> None:
+    def __init__(self, conf_dir: Path, host: Host, today: date | None, reader: Reader) -> None:
         self.root = conf_dir
         self.host = host
         self.today = today
-        self.reader = Reader(conf_dir)
+        self.reader = reader
         self.files: dict[str, Source | None] = {}
         self.plugin_files: dict[str, list[Source]] = {}
 
@@ -132,6 +165,7 @@ class _Loader:
         main = self._table("gateway", GatewayFile, context)
         plugins = {sort: list(self._plugins(sort, context)) for sort in SORTS}
         book = self._table("directory", DirectoryFile, context)
+        cap = self._table("cap", CapFile, context)
         years = [(s, reader.validate(s, (), CalendarFile, context)) for s in reader.folder("calendar.d")]
         zone = main.gateway.timezone if main else "Asia/Shanghai"
         section = (main or GatewayFile()).calendar
@@ -140,19 +174,21 @@ class _Loader:
         conf_build.unknown_years(reader, calendar, today, section.warn_weeks)
         templates = self._templates()
         directory, roster = self._people(main, book, zone, plugins["transport"])
-        serious = [f for f in (*reader.faults, *self.host.faults) if f.grave and f.key != "year"]
+        # A plugin that cannot be used is missed and alarmed, and does not keep the rest of the gateway from its work.
+        serious = [f for f in reader.faults if f.grave and f.key != "year"]
         if serious or main is None or directory is None:
-            raise ConfError(f for f in (*reader.faults, *self.host.faults) if f.grave)
-        return _config(self, main, plugins, domain, calendar, directory, roster, templates)
+            raise ConfError((f for f in reader.faults if f.grave), causes=(f for f in self.host.faults if f.grave))
+        return _config(self, main, plugins, domain, calendar, directory, roster, templates, cap or CapFile())
 
     def _read(self) -> None:
         reader = self.reader
         self.files = {name: reader.toml(f"{name}.toml") for name in FILES}
+        self.files |= {name: reader.toml(f"{name}.toml", required=False) for name in OPTIONAL}
         self.plugin_files = {folder: reader.folder(folder) for folder in FOLDERS}
         for path in sorted(self.root.glob("plugins.d/*.py")):
             reader.text(f"plugins.d/{path.name}")
         for path in sorted((*self.root.glob("*.toml"), *self.root.glob("*.d"))):
-            known = [*(f"{name}.toml" for name in FILES), *FOLDERS, "calendar.d", "plugins.d"]
+            known = [*(f"{name}.toml" for name in (*FILES, *OPTIONAL)), *FOLDERS, "calendar.d", "plugins.d"]
             if path.name not in known:
                 reader.fault(path.name, 1, path.name, unknown_name(_("file"), path.name, known))
 
@@ -167,6 +203,10 @@ class _Loader:
             context["channel"] = _own(self._names("channel"))
         if self.files["catalogue"] is not None:
             context["kind"] = _own(domain.kinds)
+        if domain.catalogue is not None:
+            context["item"] = _own(item.id for item in domain.catalogue.items)
+        if domain.gazetteer is not None:
+            context["place"] = _own((domain.gazetteer.city, *(county.name for county in domain.gazetteer.counties)))
         return context
 
     def _table(self, name: str, model: type[Any], context: Any) -> Any:
@@ -215,10 +255,16 @@ class _Loader:
             text = _("is missing; {what}").format(what=_("the plugin class that is to be used"))
             if kind is not None:
                 text = unknown_name(_("plugin kind"), str(kind), kinds)
-            self.reader.at(source, (*path, "kind"), text)
+            if kind is None or not self.host.broken(str(kind)):
+                self.reader.at(source, (*path, "kind"), text)
             return None
-        cls = kinds[kind]
-        rest = {key: value for key, value in table.items() if key not in ("kind", "enabled")}
+        asked = table.get("isolation")
+        if asked not in (None, *apart.CHOICES):
+            self.reader.at(source, (*path, "isolation"), _("allowed: {what}").format(what=listed(apart.CHOICES)))
+        cls, refused = self.host.pick(f"{sort}s", kind, asked)
+        if refused is not None:
+            self.reader.at(source, (*path, "isolation"), refused)
+        rest = {key: value for key, value in table.items() if key not in ("kind", "enabled", "isolation")}
         bare = Source(source.name, {sort: {name: rest}}, source.index)
         settings_class: type[Settings] = cls.Settings
         settings = self.reader.validate(bare, path, settings_class, context)
@@ -262,6 +308,7 @@ def _config(
     directory: Directory,
     roster: Roster,
     templates: Mapping[str, str],
+    cap: CapFile,
 ) -> Config:
     section, root = main.gateway, loader.root.resolve()
     state = root / section.state
@@ -297,9 +344,16 @@ def _config(
         reply_transports={"email": main.reply.email, "sms": main.reply.sms},
         sentry_dsn=main.sentry.dsn,
         sentry_environment=main.sentry.environment,
+        retention=main.retention,
+        doctor=main.doctor,
+        cap=main.cap,
+        cap_rules=cap,
+        http=main.http,
+        log=main.log,
+        plugins=main.plugins,
         demo=section.demo,
         digest=loader.reader.digest(),
-        warnings=tuple(sorted(loader.reader.faults)),
+        warnings=tuple(sorted((*loader.reader.faults, *loader.host.faults))),
     )
 
 

@@ -159,6 +159,102 @@ class SentrySection(Section):
     environment: str = Field(default="production", min_length=1, max_length=64, description="environment named in error reports")
 
 
+class CapSection(Section):
+    """Incidents as CAP 1.2. What items and figures mean there is in cap.toml."""
+
+    sender: str = Field(
+        default="gateway@gateway.test",
+        pattern=r"^[^\s,<&]{3,128}$",
+        description="who sends, as CAP wants it: unique worldwide, usually an address; no spaces, commas, < or &",
+    )
+    sender_name: str = Field(default="", max_length=100, description="the office by name; empty: the city's duty room")
+    contact: str = Field(default="", max_length=200, description="how the office is reached")
+    status: Literal["Actual", "Test", "System"] = Field(
+        default="Actual", description="what an alert is; a drill is always Exercise"
+    )
+    scope: Literal["Restricted", "Private"] = Field(default="Restricted", description="who may see it; never Public")
+    restriction: str = Field(
+        default="政府内部值班系统使用，不得对外发布", max_length=300, description="the rule that restricts it (Restricted)"
+    )
+    addresses: tuple[Annotated[str, StringConstraints(pattern=r'^[^"\s]{1,128}$')], ...] = Field(
+        default=(), description="whom it is for, without spaces (Private asks for one at least)"
+    )
+    code_name: str = Field(
+        default="GB/T 35561", min_length=1, max_length=64, description="the list that event codes of cap.toml come from"
+    )
+    geocode_name: str = Field(
+        default="GB/T 2260", min_length=1, max_length=64, description="the list that geocodes of cap.toml come from"
+    )
+    unit_code: str = Field(
+        default="", pattern=r"^$|^[0-9]{14}$", description="the unit's 14 digits on platform 12379; empty: no fields of that form"
+    )
+
+    @model_validator(mode="after")
+    def _addressed(self) -> CapSection:
+        if self.scope == "Private" and not self.addresses:
+            raise _wrong(_("a private alert without addresses"), _("at least one address"))
+        return self
+
+
+class HttpSection(Section):
+    """The operators' HTTP server: metrics and health."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=64, description="address to listen on")
+    port: int = Field(default=9464, ge=0, le=65_535, description="its port; 0: no server, unless systemd hands over a socket")
+    scrape_seconds: float = Field(default=1.0, ge=0.1, le=60, description="the store is asked at most once in this time")
+
+
+class LogSection(Section):
+    """The daemon's log, on standard error."""
+
+    format: Literal["auto", "text", "json", "journald"] = Field(
+        default="auto", description="auto: journald where systemd reads it, text elsewhere; json: one object a line"
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="how much is told")
+
+
+Days = Annotated[int, Field(ge=0, le=36_500)]
+"""Whole days; 0 is never."""
+
+
+class RetentionSection(Section):
+    """How long content is kept. 0: for ever. What is due is destroyed with its key, once a day; the record stays whole."""
+
+    closed_days: Days = Field(default=0, description="content of closed incidents, days after their last report")
+    below_days: Days = Field(default=0, description="content of incidents below the threshold, of drills and merged ones")
+    ignored_days: Days = Field(default=0, description="messages that were ignored, days after they came in")
+    duplicate_days: Days = Field(default=0, description="second copies that have bytes of their own")
+    hour: int = Field(default=3, ge=0, le=23, description="hour of the day, local time, of the daily pass")
+
+
+class DoctorSection(Section):
+    """What `gateway doctor` calls too little."""
+
+    free_mb: int = Field(default=2048, ge=0, description="free space asked for where the state is, in MiB")
+    free_inodes: int = Field(default=10_000, ge=0, description="free inodes asked for there")
+    sync_ms: float = Field(default=30.0, gt=0, description="longest median of a sync in the state folder, in milliseconds")
+    roster_days: int = Field(default=14, ge=1, le=60, description="days ahead in which the roster is looked at for holes")
+    probe_seconds: float = Field(default=5.0, gt=0, le=60, description="time for reaching one carrier or sink")
+
+
+class PluginsSection(Section):
+    """Plugins that run in a process of their own: other people's distributions, and tables with `isolation = "process"`."""
+
+    memory_mb: int = Field(default=512, ge=64, le=65_536, description="memory of a plugin's process, in MiB")
+    call_seconds: Seconds = Field(default=20.0, description="time for one call, such as one try to send")
+    start_seconds: Seconds = Field(default=15.0, description="time for loading a plugin, and for starting a channel or transport")
+    pure_seconds: float = Field(default=0.5, gt=0, le=10, description="time for one answer of a router, reader or classifier")
+    hang_seconds: Seconds = Field(default=5.0, description="a process that answers nothing for this long is killed")
+    messages_per_second: float = Field(
+        default=10.0, gt=0, le=10_000, description="messages a plugin may hand in on the long run; further ones wait"
+    )
+    restart_min: Seconds = Field(default=1.0, description="wait before a process that failed is started again")
+    restart_max: Seconds = Field(default=60.0, description="longest such wait; each is twice the one before")
+    failures: int = Field(default=5, ge=1, le=100, description="failures within the window after which the plugin rests")
+    window_seconds: Seconds = Field(default=300.0, description="the window in which failures are counted")
+    rest_seconds: Seconds = Field(default=300.0, description="the rest; then it is tried once more")
+
+
 class GatewayFile(Section):
     """gateway.toml."""
 
@@ -170,6 +266,12 @@ class GatewayFile(Section):
     repeat: RepeatSection = RepeatSection()
     reply: ReplySection = ReplySection()
     sentry: SentrySection = SentrySection()
+    plugins: PluginsSection = PluginsSection()
+    retention: RetentionSection = RetentionSection()
+    doctor: DoctorSection = DoctorSection()
+    cap: CapSection = CapSection()
+    http: HttpSection = HttpSection()
+    log: LogSection = LogSection()
 
 
 class HolidayEntry(Section):

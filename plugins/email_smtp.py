@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.api import Channel, Field, Intake, Message, RawMessage, Services, Settings, hookimpl
+from gateway.api import Channel, Field, Intake, Message, RawMessage, Services, Settings, _, hookimpl, inherited
 from gateway_plugins.mailtext import read_mail
 from gateway_plugins.smtpin.listener import Door, Listeners, Owner, quiet_library
 from gateway_plugins.smtpin.session import Guests, LmtpSession, SmtpSession
@@ -23,6 +23,8 @@ class EmailSettings(Settings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(25, ge=0, le=65535, description="SMTP port; 0 takes any free one")
     lmtp_port: int = Field(0, ge=0, le=65535, description="LMTP port; 0 opens none")
+    socket: str = Field("smtp", description="systemd socket taken instead of host and port where it was passed; empty: never")
+    lmtp_socket: str = Field("lmtp", description="the same for LMTP, whatever lmtp_port says")
     hostname: str = Field("localhost", description="our name in the greeting")
     addresses: tuple[str, ...] = Field(description="the recipients whose mail is taken as reports")
     max_connections: int = Field(40, ge=1, description="sessions at one time")
@@ -56,6 +58,7 @@ class EmailSmtp:
         self._door: Door | None = None
         self._listeners: Listeners | None = None
         self._others: dict[str, tuple[tuple[str, ...], Owner]] = {}
+        self._context: ssl.SSLContext | None = None
 
     async def start(self, intake: Intake) -> None:
         """Listen. Raises ``OSError`` when a port is taken or a TLS file cannot be read."""
@@ -73,12 +76,14 @@ class EmailSmtp:
         for addresses, owner in self._others.values():
             self._door.register(addresses, owner)
         self._door.register(s.addresses, Owner("email", self.name, intake))
-        listeners = Listeners(self._door, seconds=s.timeout_seconds, tls=self._tls())
+        self._context = self._tls()
+        listeners = Listeners(self._door, seconds=s.timeout_seconds, tls=self._context)
         self._listeners = listeners
         try:
-            ports = [await listeners.open(s.host, s.port, SmtpSession)]
-            if s.lmtp_port:
-                ports.append(await listeners.open(s.host, s.lmtp_port, LmtpSession))
+            ports = [await listeners.open(s.host, s.port, SmtpSession, inherited(s.socket))]
+            lmtp = inherited(s.lmtp_socket)
+            if s.lmtp_port or lmtp is not None:
+                ports.append(await listeners.open(s.host, s.lmtp_port, LmtpSession, lmtp))
         except OSError:
             await self.stop()
             raise
@@ -90,6 +95,11 @@ class EmailSmtp:
         if self._listeners is not None:
             await self._listeners.close()
             self._listeners = None
+
+    async def refresh(self) -> None:
+        """A renewed certificate serves from the next session on; those that stand keep theirs. Raises ``OSError``."""
+        if self._context is not None:
+            self._load(self._context)
 
     def register(self, addresses: tuple[str, ...], *, channel: Channel, via: str, intake: Intake) -> None:
         """Let another channel take mail for its own ``addresses`` here, whether or not this one has started yet."""
@@ -104,12 +114,18 @@ class EmailSmtp:
         if self._door is not None:
             self._door.forget(via)
 
+    def listens(self) -> list[tuple[str, int]]:
+        """SMTP and, where it is asked for, LMTP."""
+        ports = [self.settings.port, self.settings.lmtp_port]
+        return [(self.settings.host, port) for port in ports if port]
+
     def health(self) -> State:
         if not self.ports:
-            return State("down", "not listening")
+            return State("down", _("not listening"))
         assert self._door is not None
         ports = ", ".join(str(port) for port in self.ports)
-        return State("up", f"{self.settings.host} port {ports}; sessions {len(self._door.guests.sessions)}")
+        return State("up", _("{host} port {port}; sessions {count}").format(
+            host=self.settings.host, port=ports, count=len(self._door.guests.sessions)))  # fmt: skip
 
     def read(self, raw: RawMessage) -> Message:
         """MIME undone; a mail without a sender address (a bounce) is automatic."""
@@ -122,8 +138,11 @@ class EmailSmtp:
         if not self.settings.tls_certificate:
             return None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.settings.tls_certificate, self.settings.tls_key or None)
+        self._load(context)
         return context
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        context.load_cert_chain(self.settings.tls_certificate, self.settings.tls_key or None)
 
 
 @hookimpl

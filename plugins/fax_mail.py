@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.api import Attachment, Channel, Field, Intake, Malformed, Message, RawMessage, Services, Settings, hookimpl
+from gateway.api import Attachment, Channel, Field, Intake, Malformed, Message, RawMessage, Services, Settings, _, hookimpl
 from gateway_plugins.fax import notice, ocr, pages
 from gateway_plugins.mailtext import read_mail
 
@@ -90,10 +90,10 @@ class FaxMail:
 
     def health(self) -> State:
         if self._registered:
-            return State(
-                "up", f"by {self.settings.listener}" + ("" if ocr.available() else "; no OCR: a person must read each fax")
-            )
-        return State("connecting" if self._retry is not None else "down", f"waiting for channel {self.settings.listener}")
+            way = _("by channel {name}").format(name=self.settings.listener)
+            return State("up", way + ("" if ocr.available() else _("; no OCR: a person must read each fax")))
+        waiting = _("waiting for channel {name}").format(name=self.settings.listener)
+        return State("connecting" if self._retry is not None else "down", waiting)
 
     def read(self, raw: RawMessage) -> Message:
         """The pages, their text if it can be had, and the sender's number from the fax server's own lines."""

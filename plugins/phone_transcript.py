@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -20,11 +21,14 @@ from gateway.api import (
     Malformed,
     Message,
     RawMessage,
+    SecretName,
     Services,
     Settings,
     StorageTrouble,
     TooLarge,
+    _,
     hookimpl,
+    inherited,
 )
 from gateway_plugins.phone import formats, spool
 from gateway_plugins.phone.door import Door, Server
@@ -37,7 +41,8 @@ class PhoneSettings(Settings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="HTTP port; 0 takes any free one")
-    token: str = Field("phone-token", description="name of the secret that holds the bearer token")
+    socket: str = Field("http", description="systemd socket taken instead of host and port where it was passed; empty: never")
+    token: SecretName = Field("phone-token", description="name of the secret that holds the bearer token")
     timeout_seconds: float = Field(30, gt=0, description="a request ends after so long without an octet")
     spool: str = Field("", description="folder to which transcripts are renamed in; empty: none")
     spool_seconds: float = Field(3, gt=0, description="how often the folder is looked at")
@@ -77,7 +82,7 @@ class PhoneTranscript:
         token = self.services.secret(s.token)
         door = Door(via=self.name, intake=intake, token=token, max_bytes=self.services.max_bytes, now=self.services.now)
         self._server = Server(door.app, timeout_seconds=s.timeout_seconds)
-        await self._server.start(s.host, s.port)
+        await self._server.start(s.host, s.port, inherited(s.socket))
         self.port = self._server.port
         if s.spool:
             self._watcher = asyncio.create_task(self._watch(Path(s.spool), intake))
@@ -93,10 +98,22 @@ class PhoneTranscript:
             self._server = None
         self.port = 0
 
+    def listens(self) -> list[tuple[str, int]]:
+        """The HTTP door."""
+        return [(self.settings.host, self.settings.port)] if self.settings.port else []
+
+    async def probe(self) -> str | None:
+        """Whether the spool folder, where one is asked for, can be used."""
+        folder = self.settings.spool
+        if folder and not await asyncio.to_thread(os.access, folder, os.R_OK | os.W_OK | os.X_OK):
+            return f"the spool folder {folder} cannot be read and written"
+        return None
+
     def health(self) -> State:
         if self._server is None or not self._server.up:
-            return State("down", "not listening")
-        return State("up", f"{self.settings.host} port {self.port}" + (", spool" if self.settings.spool else ""))
+            return State("down", _("not listening"))
+        return State("up", _("{host} port {port}").format(host=self.settings.host, port=self.port)
+                     + (_(", spool folder") if self.settings.spool else ""))  # fmt: skip
 
     def read(self, raw: RawMessage) -> Message:
         """One line ``speaker：text`` for each turn. Raises ``Malformed``."""
@@ -109,7 +126,7 @@ class PhoneTranscript:
                 await self.sweep(folder, intake)
                 self._alarmed.discard("folder")
             except OSError as error:
-                self._alarm_once("folder", f"the spool folder cannot be used ({type(error).__name__})")
+                self._alarm_once("folder", _("the spool folder cannot be used ({error})").format(error=type(error).__name__))
             except StorageTrouble:
                 log.warning("channel %s: storage trouble, spooled files wait", self.name)
             await asyncio.sleep(self.settings.spool_seconds)
@@ -127,7 +144,7 @@ class PhoneTranscript:
         assert self.services is not None
         limit, keep = self.services.max_bytes, self.settings.keep_files
         if spooled.size > limit:
-            self._alarm_once(spooled.path.name, f"a spooled file is over the limit of {limit} bytes")
+            self._alarm_once(spooled.path.name, _("a spooled file is over the limit of {limit} bytes").format(limit=limit))
             await asyncio.to_thread(spool.put_away, spooled, folder / "too_large", "", keep=True)
             return False
         body = await asyncio.to_thread(spool.content, spooled)
@@ -136,7 +153,7 @@ class PhoneTranscript:
         try:
             accepted = await intake.accept(self._raw(spooled, body))
         except TooLarge:
-            self._alarm_once(spooled.path.name, f"a spooled file is over the limit of {limit} bytes")
+            self._alarm_once(spooled.path.name, _("a spooled file is over the limit of {limit} bytes").format(limit=limit))
             await asyncio.to_thread(spool.put_away, spooled, folder / "too_large", "", keep=True)
             return False
         await asyncio.to_thread(spool.put_away, spooled, folder / "done", f"accepted as {accepted.id}", keep=keep)

@@ -7,6 +7,7 @@ by itself.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from random import Random
 from typing import Any, ClassVar, Literal
@@ -109,6 +110,15 @@ class SmsSmpp:
         """Answer what is in hand, unbind and close."""
         if self._session is not None:
             await self._session.stop()
+
+    async def probe(self) -> str | None:
+        """Whether the SMSC takes a connection. No bind: a second one under our name may end the first."""
+        try:
+            _reader, writer = await asyncio.open_connection(self.settings.host, self.settings.port)
+        except OSError as error:
+            return _("no connection: {why}").format(why=error.strerror or type(error).__name__)
+        writer.close()
+        return None
 
     def health(self) -> SmsHealth:
         """The session's state."""

@@ -60,6 +60,16 @@ class ToMail:
     async def stop(self) -> None:
         """Nothing to close."""
 
+    async def probe(self) -> str | None:
+        """Connect, EHLO, TLS and login as for a mail, then QUIT."""
+        try:
+            async with self._smtp():
+                return None
+        except aiosmtplib.SMTPResponseException as error:
+            return f"the mail server answered {_code(error.code, error.message)}"
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            return f"no mail server ({type(error).__name__})"
+
     async def send(self, delivery: Delivery) -> Outcome:
         """4xx and every trouble of the connection: later. 5xx for this mail or address: never by this way."""
         if _ADDRESS.fullmatch(delivery.address) is None:
@@ -79,10 +89,10 @@ class ToMail:
             except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
                 return TryLater(f"no mail server ({type(error).__name__})")
 
-    async def _send(self, delivery: Delivery) -> Delivered:
+    def _smtp(self) -> aiosmtplib.SMTP:
         s = self.settings
         password = self.services.secret(s.password) if s.username and s.password and self.services else None
-        smtp = aiosmtplib.SMTP(
+        return aiosmtplib.SMTP(
             hostname=s.host,
             port=s.port,
             local_hostname=s.hostname,
@@ -94,10 +104,11 @@ class ToMail:
             username=s.username or None,
             password=password,
         )
-        async with smtp:
-            _, text = await smtp.send_message(
-                mail_of(delivery, s.from_address), sender=s.from_address, recipients=[delivery.address]
-            )
+
+    async def _send(self, delivery: Delivery) -> Delivered:
+        sender = self.settings.from_address
+        async with self._smtp() as smtp:
+            _, text = await smtp.send_message(mail_of(delivery, sender), sender=sender, recipients=[delivery.address])
         found = _QUEUED.search(text)
         return Delivered((found[1] if found else text.strip()[:REF_CHARS],))
 

@@ -378,3 +378,20 @@ def test_every_outcome_has_a_next_step(attempts: int, ways: int, age: int, kind:
         assert verdict.state == "refused"
         assert verdict.fall_back is bool(ways)
         assert verdict.exhausted is not bool(ways)
+
+
+async def test_a_transport_that_was_taken_out_of_conf_leaves_nothing_stuck_in_silence(desk: Desk) -> None:
+    carrier, incident = Carrier(), desk.incident()
+    by_another_way, alone = desk.queue(incident, "fax", "mail"), desk.queue(incident, "fax", destination="bureau")
+    dispatcher = desk.dispatcher(mail=carrier)
+    await rounds(dispatcher, 3)
+    assert desk.row(by_another_way).state == "stopped" and len(carrier.sent) == 1
+    assert desk.row(alone).state == "waiting"
+    desk.clock.on(seconds=30)
+    await rounds(dispatcher, 2)
+    alarms = [e.event.data for e in desk.store.read_now(journal.entries) if e.event.event == "alarm"]
+    assert [a["destination"] for a in alarms] == ["bureau"] and "fax is not configured" in alarms[0]["why"], "it is said once"
+    dispatcher.transports = {"fax": carrier}
+    desk.clock.on(seconds=60)
+    await rounds(dispatcher, 2)
+    assert desk.row(alone).state == "delivered", "conf named it again"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.core.events import EVENTS
+from gateway.i18n import _
 from gateway.i18n import lang as chosen
 
 _IDS = ("message", "delivery")
@@ -86,3 +87,27 @@ def _shown(value: Any, joiner: str, zone: tzinfo | None) -> str:
             return value
         return (at.astimezone(zone) if zone else at).strftime("%Y-%m-%d %H:%M:%S")
     return _number(str(value))
+
+
+WHYS = (
+    "torn line",
+    "not an audit line",
+    "hash wrong",
+    "chain broken: the first line has something before it",
+    "chain broken: the line before is not the one that was sealed",
+    "seq gap: {expected} expected, {found} found",
+    "log is empty, the journal is not",
+    "log goes on to {last}, the journal does not",
+    "log and journal disagree at {last}",
+    "lines are missing at the end: {written} were written, the log ends at {last}",
+)
+"""What ``verify`` may find, with what it names in braces."""
+
+
+def why(text: str) -> str:
+    """What ``verify`` found, in the operator's language; anything else as it is."""
+    for known in WHYS:
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>\\d+)", re.escape(known))
+        if found := re.fullmatch(pattern, text):
+            return _(known).format(**found.groupdict())
+    return text

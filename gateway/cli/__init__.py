@@ -18,8 +18,9 @@ from gateway.i18n import _
 COMMANDS = {
     "init": "conf",
     "check": "conf",
-    "plugins": "conf",
+    "plugins": "plugins",
     "run": "daemon",
+    "reload": "daemon",
     "demo": "daemon",
     "explain": "explaining",
     "incidents": "register",
@@ -29,6 +30,11 @@ COMMANDS = {
     "deliveries": "register",
     "channels": "register",
     "audit": "audit",
+    "doctor": "care",
+    "backup": "care",
+    "restore": "care",
+    "maintenance": "care",
+    "retention": "care",
     "unseal": "audit",
 }
 
@@ -89,7 +95,7 @@ def language(conf: Path) -> str:
     if asked := os.environ.get("GATEWAY_LANG"):
         return "en" if asked.lower().startswith("en") else "zh"
     try:
-        lang = tomllib.loads((conf / "gateway.toml").read_text("utf-8")).get("gateway", {}).get("lang", "zh")
+        lang = tomllib.loads((conf / "gateway.toml").read_text("utf-8-sig")).get("gateway", {}).get("lang", "zh")
     except (OSError, ValueError):
         return "zh"
     return "en" if lang == "en" else "zh"

@@ -73,6 +73,7 @@ def verify(conf: Path, files: tuple[Path, ...]) -> None:
       gateway audit verify
       gateway audit verify audit.jsonl.1 audit.jsonl
     """
+    from gateway.audit.text import why as told
     from gateway.audit.verify import rotated, verify_files
     from gateway.cli.link import do
 
@@ -86,7 +87,7 @@ def verify(conf: Path, files: tuple[Path, ...]) -> None:
         fail(_("no audit log at {path}").format(path=_log(conf, None)))
     result = verify_files(found)
     if result.broken is not None:
-        fail(_("{file}:{line}: {why}").format(file=result.broken.file, line=result.broken.line, why=result.broken.why))
+        fail(_("{file}:{line}: {why}").format(file=result.broken.file, line=result.broken.line, why=told(result.broken.why)))
     if not files:
         last = result.last or 0
         if last < written:

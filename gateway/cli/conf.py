@@ -1,4 +1,4 @@
-"""``init``, ``check``, ``plugins``: before anything runs."""
+"""``init``, ``check``: before anything runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gateway.cli import Translated, fail
-from gateway.cli.show import as_json, table
+from gateway.cli.show import as_json
 from gateway.i18n import _
 
 
@@ -74,29 +74,3 @@ def check(conf: Path, as_json_: bool) -> None:
             offices=len(config.directory.offices),
         )
     )
-
-
-@click.command(cls=Translated)
-@click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def plugins(conf: Path, as_json_: bool) -> None:
-    """What is loaded, from where, with which hooks.
-
-    \b
-    Examples:
-      gateway plugins
-      gateway plugins --json
-    """
-    from gateway.host import Host
-
-    host = Host.load(conf if conf.is_dir() else None)
-    shown = host.plugins()
-    if as_json_:
-        as_json(shown)
-    else:
-        rows = [[p["name"], "、".join(p["hooks"]), "、".join(p["kinds"]), p["source"]] for p in shown]
-        table([_("plugin"), _("hooks"), _("kinds"), _("from")], rows)
-    for fault in host.faults:
-        click.echo(str(fault), err=True)
-    if host.faults:
-        raise SystemExit(1)

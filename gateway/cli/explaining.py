@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 import click
 
 from gateway.cli import Translated, fail
-from gateway.cli.show import as_json, safe
+from gateway.cli.reasons import reason
+from gateway.cli.show import as_json, aside, element, figure, listed, moment, occurred, safe
 from gateway.core.errors import Malformed
-from gateway.core.model import FIGURES, Figure
-from gateway.core.render import LABELS, display_number, element, figure
+from gateway.core.model import FIGURES
+from gateway.core.render import display_number
 from gateway.i18n import _
 
 
@@ -102,54 +103,53 @@ def _line(data: bytes, channel: str | None, at: datetime, sender: str) -> dict[s
 def _print(shown: dict[str, Any], colour: bool) -> None:
     report = shown["report"]
     number = f" {display_number(shown['number'])}" if shown["number"] else ""
-    click.echo(f"{_('becomes')}: {_(shown['action'])}{number}（{shown['because']}）")
+    because = aside(safe(reason(shown["because"]))) if shown["because"] else ""
+    click.echo(f"{_('becomes')}: {_(shown['action'])}{number}{because}")
     if report is None:
         click.echo(_("a marking was found: the content goes nowhere, the confidential bureau is told"))
         return
     click.echo(_highlighted(safe(shown["text"]), report, colour))
     for label, value in _facts(report):
-        click.echo(f"  {label}: {safe(value)}")
+        click.echo(f"  {label}: {safe(value)}" if label else f"  {value}")
     for match in shown["catalogue"]:
-        click.echo(f"{_('item')} {match['item']}: {'；'.join(match['why'])}")
+        click.echo(f"{_('item')} {match['item']}: {safe(listed(match['why']))}")
     for doubt in shown["review"]:
-        click.echo(f"{_('review')} {doubt['item'] or ''}: {doubt['because']}")
+        click.echo(f"{_('review')} {doubt['item'] or ''}: {safe(reason(doubt['because']))}")
     if shown["needs_person"]:
-        click.echo(f"{_('needs a person')}: {shown['needs_person']}")
+        click.echo(f"{_('needs a person')}: {safe(reason(shown['needs_person']))}")
     if shown["missing"]:
-        click.echo(f"{_('missing')}: {'、'.join(element(name) for name in shown['missing'])}")
+        click.echo(f"{_('missing')}: {listed(element(name) for name in shown['missing'])}")
     if shown["route"]:
-        click.echo(f"{_('route')}（{shown['moment']}）:")
+        click.echo(f"{_('route')}{aside(reason(shown['moment']))}:")
         for office in shown["route"]:
-            click.echo(f"  {office}: {shown['route_because'][office]}")
+            click.echo(f"  {office}: {reason(shown['route_because'][office])}")
     for clock in shown["clocks"]:
-        stopped = f" {_('stopped at')} {clock['stopped_at']}" if clock["stopped_at"] else ""
-        click.echo(f"{_('clock')} {clock['clock']}: {_(clock['state'])}, {_('due')} {clock['due']}{stopped}")
+        stopped = f" {_('stopped at')} {moment(clock['stopped_at'])}" if clock["stopped_at"] else ""
+        click.echo(f"{_('clock')} {clock['clock']}: {_(clock['state'])}, {_('due')} {moment(clock['due'])}{stopped}")
 
 
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
-    facts: list[tuple[str, str]] = [(_("kind"), report.get("kind") or "")]
+    facts: list[tuple[str, str]] = [(_("kind"), reason(report.get("kind")))]
     if report.get("occurred"):
-        facts.append((_("occurred"), f"{report['occurred']['value']} ({report['occurred']['qualifier']})"))
+        facts.append((_("occurred"), occurred(report["occurred"]["value"], report["occurred"]["qualifier"])))
     if report.get("place"):
         facts.append((_("place"), report["place"]["text"]))
     for name in FIGURES:
         if found := report.get(name):
-            facts.append(
-                (element(name), figure(name, Figure(value=found["value"], qualifier=found["qualifier"], max=found.get("max"))))
-            )
+            facts.append(("", figure(name, found)))
     for name in ("cause", "attitude", "unit", "reporter", "phone", "signed_by"):
-        facts.append((_(name), report.get(name) or ""))
+        facts.append((element(name), report.get(name) or ""))
     for name in ("measures", "next_steps"):
-        facts.append((_(name), "；".join(report.get(name) or [])))
+        facts.append((element(name), listed(report.get(name) or [])))
     return [(label, value) for label, value in facts if value]
 
 
 def _spans(report: dict[str, Any]) -> list[tuple[int, int, str]]:
-    spans = [(s, e, LABELS[name][0]) for name in FIGURES for s, e in (report.get(name) or {}).get("evidence", [])]
+    spans = [(s, e, element(name)) for name in FIGURES for s, e in (report.get(name) or {}).get("evidence", [])]
     for name in ("occurred", "place"):
-        spans += [(s, e, _(name)) for s, e in (report.get(name) or {}).get("evidence", [])]
+        spans += [(s, e, element(name)) for s, e in (report.get(name) or {}).get("evidence", [])]
     for name, found in (report.get("evidence") or {}).items():
-        spans += [(s, e, _(name)) for s, e in found]
+        spans += [(s, e, element(name)) for s, e in found]
     return sorted(set(spans))
 
 

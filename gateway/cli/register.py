@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -11,9 +12,11 @@ import click
 
 from gateway.cli import Translated, TranslatedGroup, fail
 from gateway.cli.link import do
-from gateway.cli.show import as_json, safe, table
-from gateway.core.model import FIGURES, DeliveryState, Figure, IncidentState, MessageState
-from gateway.core.render import display_number, element, figure
+from gateway.cli.reasons import reason
+from gateway.cli.show import as_json, element, figure, listed, moment, occurred, safe, table
+from gateway.cli.show import number as parted
+from gateway.core.model import FIGURES, DeliveryState, IncidentState, MessageState
+from gateway.core.render import display_number
 from gateway.i18n import _
 
 ALL, SCREEN = 100_000, 50
@@ -39,7 +42,14 @@ def incidents(conf: Path, state: str | None, limit: int | None, as_json_: bool) 
         return as_json(rows)
     heads = [_("number"), _("state"), _("items"), _("occurred"), _("title"), _("next step")]
     shown = [
-        [display_number(r["number"]), _(r["state"]), "、".join(r["items"]), r["occurred"], r["title"], r["next_step"]]
+        [
+            display_number(r["number"]),
+            _(r["state"]),
+            listed(r["items"]),
+            moment(r["occurred"]),
+            r["title"],
+            reason(r["next_step"]),
+        ]
         for r in rows
     ]
     return table(heads, shown)
@@ -49,65 +59,102 @@ class FlagsAfterNumber(TranslatedGroup):
     """``incident N --trail``: flags may stand behind the number, as people write them; what follows a command is its own."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        flags = {name for param in self.params if isinstance(param, click.Option) for name in param.opts}
-        flags |= set(ctx.help_option_names)
-        own = next((n for n, word in enumerate(args) if word in self.commands), len(args))
-        args = [w for w in args[:own] if w in flags] + [w for w in args[:own] if w not in flags] + args[own:]
-        return super().parse_args(ctx, args)
+        options = [param for param in self.params if isinstance(param, click.Option)]
+        flags = {name for option in options for name in option.opts} | set(ctx.help_option_names)
+        valued = {name for option in options if not option.is_flag for name in option.opts}
+        front: list[str] = []
+        rest: list[str] = []
+        words = iter(args)
+        for word in words:
+            if word in self.commands:
+                return super().parse_args(ctx, [*front, *rest, word, *words])
+            # A flag may bring its value along, as in --output FILE.
+            (front if word in flags or word.partition("=")[0] in valued else rest).append(word)
+            if word in valued:
+                front.extend(value for value in [next(words, None)] if value is not None)
+        return super().parse_args(ctx, [*front, *rest])
 
 
 @click.group(cls=FlagsAfterNumber, invoke_without_command=True)
 @click.argument("number")
 @click.option("--trail", is_flag=True, help="Every event of it.")
+@click.option("--cap", is_flag=True, help="As a CAP 1.2 alert, XML; who took it goes on record.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="With --cap: into this file (0600), not to stdout."
+)
 @JSON
 @click.pass_context
-def incident(ctx: click.Context, number: str, trail: bool, as_json_: bool) -> None:
+def incident(ctx: click.Context, number: str, trail: bool, cap: bool, output: Path | None, as_json_: bool) -> None:
     """One incident: what is known, who has it; with a command, an action on it.
 
     \b
     Examples:
       gateway incident 123
       gateway incident 〔2026〕0123 --trail
+      gateway incident 123 --cap --output 2026-0123.xml
       gateway incident 123 ack --office 市政府值班室 --by 李值班
     """
     conf = ctx.obj
     ctx.obj = (conf, number)
     if ctx.invoked_subcommand is not None:
         return
+    if output is not None and not cap:
+        fail(_("--output goes with --cap"), 2)
+    if cap:
+        return _cap(do(conf, "cap", number=number), output, as_json_)
     shown = do(conf, "incident", number=number, trail=trail)
     if as_json_:
         return as_json(shown)
     _print_incident(shown)
 
 
+def _cap(made: dict[str, Any], output: Path | None, as_json_: bool) -> None:
+    if output is not None:
+        try:
+            # A restricted document: nobody else may read it, whatever the umask says, and no other file is followed.
+            with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(made["xml"].encode())
+        except OSError as error:
+            fail(_("cannot write {file}: {error}").format(file=output, error=error.strerror), 2)
+    if as_json_:
+        as_json(made)
+    elif output is None:
+        sys.stdout.buffer.write(made["xml"].encode())
+    else:
+        click.echo(_("{identifier} written to {file}").format(identifier=made["identifier"], file=output))
+
+
 def _print_incident(shown: dict[str, Any]) -> None:
     report = shown["report"]
     click.echo(f"{display_number(shown['number'])}  {_(shown['state'])}  {safe(shown['title'])}")
-    figures = [figure(n, Figure(value=report[n]["value"], qualifier=report[n]["qualifier"], max=report[n].get("max")))
-               for n in FIGURES if report.get(n)]  # fmt: skip
+    figures = [figure(name, report[name]) for name in FIGURES if report.get(name)]
+    when = report.get("occurred") or {}
     lines = [
-        (_("items"), "、".join(shown["items"])),
-        (_("review"), "；".join(f"{d.get('item') or ''} {d['because']}".strip() for d in shown["review"])),
-        (_("needs a person"), shown["needs_person"]),
-        (_("occurred"), shown["occurred"]),
+        (_("items"), listed(shown["items"])),
+        (_("review"), listed(f"{d.get('item') or ''} {reason(d['because'])}".strip() for d in shown["review"])),
+        (_("needs a person"), reason(shown["needs_person"])),
+        (_("occurred"), occurred(when.get("value"), when.get("qualifier", "exact"))),
         (_("place"), (report.get("place") or {}).get("text")),
-        (_("figures"), "，".join(figures)),
+        (_("figures"), listed(figures)),
         (_("unit"), report.get("unit")),
-        (_("missing"), "、".join(element(name) for name in shown["missing"])),
-        (_("next step"), shown["next_step"]),
+        (_("missing"), listed(element(name) for name in shown["missing"])),
+        (_("next step"), reason(shown["next_step"])),
     ]
     for name, value in lines:
         if value:
             click.echo(f"  {name}: {safe(value)}")
     heads = [_("message"), _("channel"), _("received"), _("sender"), _("state")]
-    table(heads, [[m["id"], m["channel"], m["received_at"], m["sender"], _(m["state"])] for m in shown["messages"]])
+    came = shown["messages"]
+    table(heads, [[m["id"], _(m["channel"]), moment(m["received_at"]), m["sender"], _(m["state"])] for m in came])
     heads = [_("delivery"), _("destination"), _("transport"), _("state"), _("delivered"), _("acknowledged by"), _("why")]
-    rows = [[d["id"], d["destination"], d["transport"], _(d["state"]), d["delivered_at"], d["acknowledged_by"], d["why"]]
+    rows = [[d["id"], d["destination"], d["transport"], _(d["state"]), moment(d["delivered_at"]), d["acknowledged_by"],
+             reason(d["why"])]
             for d in shown["deliveries"]]  # fmt: skip
     table(heads, rows)
     for event in shown.get("trail", []):
         rest = " ".join(f"{k}={v}" for k, v in event.items() if k not in ("at", "event"))
-        click.echo(f"{event['at']}  {event['event']}  {rest}")
+        click.echo(f"{moment(event['at'])}  {event['event']}  {safe(rest)}")
 
 
 @incident.command("ack")
@@ -147,25 +194,35 @@ def messages(conf: Path, state: str | None, limit: int | None, as_json_: bool) -
     if as_json_:
         return as_json(rows)
     heads = [_("message"), _("via"), _("received"), _("sender"), _("state"), _("incident"), _("why")]
-    return table(
-        heads, [[r["id"], r["via"], r["received_at"], r["sender"], _(r["state"]), r["incident"], r["why"]] for r in rows]
-    )
+    shown = [
+        [r["id"], r["via"], moment(r["received_at"]), r["sender"], _(r["state"]), r["incident"], reason(r["why"])] for r in rows
+    ]
+    return table(heads, shown)
 
 
 @click.command(cls=Translated)
 @click.argument("id")
 @click.option("--raw", is_flag=True, help="The bytes as they came, to stdout.")
 @click.option("--export", is_flag=True, help="A sealed message for the bureau's own machine, to stdout.")
+@click.option("--capture", type=click.Path(path_type=Path, dir_okay=False),
+              help="The message as it came, to a new file (0600) for: gateway plugins test FILE --replay.")  # fmt: skip
 @JSON
 @click.pass_obj
-def message(conf: Path, id: str, raw: bool, export: bool, as_json_: bool) -> None:
+def message(conf: Path, id: str, raw: bool, export: bool, capture: Path | None, as_json_: bool) -> None:
     """One message.
 
     \b
     Examples:
       gateway message 01JABCDEF0123456789ABCDEFG
       gateway message 01JABCDEF0123456789ABCDEFG --raw > report.eml
+      gateway message 01JABCDEF0123456789ABCDEFG --capture report.json
     """
+    if capture is not None:
+        if raw or export:
+            fail(_("--capture, --raw and --export exclude each other"), 2)
+        if capture.exists():
+            fail(_("{file} is there already; a captured message never replaces a file").format(file=capture), 2)
+        return _capture(do(conf, "open", id=id, capture=True), capture)
     if export:
         sys.stdout.buffer.write(base64.b64decode(do(conf, "export", id=id)["sealed"]))
         return None
@@ -175,10 +232,23 @@ def message(conf: Path, id: str, raw: bool, export: bool, as_json_: bool) -> Non
     if raw:
         sys.stdout.buffer.write(base64.b64decode(shown["raw"]))
         return None
+    words = {"state": _, "received_at": moment, "why": reason, "size": parted, "channel": _}
     for name, value in shown.items():
         if value is not None:
-            click.echo(f"{name}: {value}")
+            click.echo(safe(f"{_(name.replace('_', ' '))}: {words.get(name, str)(value)}"))
     return None
+
+
+def _capture(shown: dict[str, Any], file: Path) -> None:
+    from gateway.testing import capture
+
+    try:
+        capture.write(file, capture.of(shown))
+    except FileExistsError:
+        fail(_("{file} is there already; a captured message never replaces a file").format(file=file), 2)
+    except OSError as error:
+        fail(_("cannot write {file}: {error}").format(file=file, error=error.strerror), 2)
+    click.echo(_("{file} holds the report; delete it when it is no longer needed").format(file=file), err=True)
 
 
 @click.group(cls=TranslatedGroup, invoke_without_command=True)
@@ -202,7 +272,8 @@ def deliveries(ctx: click.Context, number: str | None, state: str | None, limit:
         return as_json(rows)
     heads = [_("delivery"), _("incident"), _("destination"), _("transport"), _("state"), _("attempts"), _("delivered"), _("why")]
     fields = ("id", "incident", "destination", "transport", "state", "attempts", "delivered_at", "why")
-    table(heads, [[_(r[name]) if name == "state" else r[name] for name in fields] for r in rows])
+    words = {"state": _, "delivered_at": moment, "attempts": parted, "why": reason}
+    table(heads, [[words.get(name, str)(r[name]) if r[name] is not None else None for name in fields] for r in rows])
     return None
 
 
@@ -237,6 +308,12 @@ def channels(conf: Path, as_json_: bool) -> None:
         as_json(rows)
     else:
         heads = [_("channel"), _("kind"), _("state"), _("last message"), _("backlog"), _("detail")]
-        table(heads, [[r["name"], r["kind"], _(r["state"]), r["last_message_at"], r["backlog"], r["detail"]] for r in rows])
+        table(
+            heads,
+            [
+                [r["name"], r["kind"], _(r["state"]), moment(r["last_message_at"]), parted(r["backlog"]), r["detail"]]
+                for r in rows
+            ],
+        )
     if any(r["state"] == "down" for r in rows):
         fail(_("a channel is down"))

@@ -10,7 +10,13 @@ from typing import Any
 
 import click
 
-from gateway.i18n import _
+from gateway.core import render
+from gateway.core.model import Figure
+from gateway.i18n import _, lang, listed, moment, number
+
+__all__ = ["as_json", "aside", "element", "figure", "listed", "moment", "number", "occurred", "pad", "safe", "table", "width"]
+
+QUALIFIERS = {"at_least": "at least ", "about": "about ", "nearly": "nearly ", "over": "over "}
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -57,3 +63,31 @@ def as_json(data: Any) -> None:
     """Print one JSON object or, for a list, one object a line."""
     for line in data if isinstance(data, list) else [data]:
         click.echo(json.dumps(line, ensure_ascii=False))
+
+
+def element(name: str) -> str:
+    """An element of a report by its name: 起因, or cause."""
+    return render.element(name) if lang() == "zh" else name.replace("_", " ")
+
+
+def figure(name: str, found: dict[str, Any]) -> str:
+    """One figure in words: 死亡 2 人, or deaths: 2."""
+    if lang() == "zh":
+        return render.figure(name, Figure(value=found["value"], qualifier=found["qualifier"], max=found.get("max")))
+    if found["value"] is None:
+        return f"{element(name)}: not known"
+    least = number(found["value"])
+    if found["qualifier"] == "range" and found.get("max") is not None:
+        least = f"{least} to {number(found['max'])}"
+    return f"{element(name)}: {QUALIFIERS.get(found['qualifier'], '')}{least}"
+
+
+def occurred(value: str | None, qualifier: str = "exact") -> str:
+    """When it happened, with its qualifier where the text was not sure."""
+    text = moment(value)
+    return text if qualifier == "exact" or not text else f"{text} ({_(qualifier)})"
+
+
+def aside(text: str) -> str:
+    """A remark in brackets: （…） or, in English, with a blank before them."""
+    return f"（{text}）" if lang() == "zh" else f" ({text})"

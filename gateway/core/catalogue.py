@@ -75,11 +75,13 @@ def _kinds(root: Table, concepts: Mapping[str, Words]) -> dict[str, tuple[str, .
 
 def _items(root: Table, concepts: Mapping[str, Words], kinds: Mapping[str, Any]) -> tuple[Item, ...]:
     made: list[Item] = []
+    seen: set[str] = set()
     for table in root.tables("item"):
         table.only("id", "title", "text", "source", "sensitive", "kinds", "condition")
         name = table.text("id")
-        if name in {item.id for item in made}:
+        if name in seen:
             table.fault(("id",), f"{name!r} is used twice", "each id once")
+        seen.add(name)
         for kind in table.texts("kinds"):
             if kind not in kinds:
                 table.fault(("kinds",), f"unknown kind {kind!r}", ", ".join(sorted(kinds)))

@@ -22,7 +22,7 @@ from gateway.api import Malformed
 from gateway.host import HOOKS, Host
 from gateway.i18n import _
 from gateway.plugfile import LOCAL, unsafe
-from gateway.plugwire import Load
+from gateway.plughost.wire import Load
 from gateway.testing import capture, examples, single
 from gateway.testing.examples import Skipped, Subject
 from gateway.testing.supervise import Job, Line, named

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -22,6 +23,8 @@ from gateway_plugins.phone import formats
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 10
+BACKLOG = 1024
+"""Connections that may wait to be taken, those of a restart among them."""
 READ_ON = 4
 """A body of up to so many times the limit is read to its end before it is refused."""
 TYPES = (formats.JSON, formats.VTT, formats.PLAIN)
@@ -120,6 +123,20 @@ def _header(request: Request, name: str) -> str:
     return value
 
 
+def bind(host: str, port: int) -> socket.socket:
+    """A socket of our own, listening. Raises ``OSError``."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(BACKLOG)
+        made.setblocking(False)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 class Server:
     """Hypercorn on the running loop. The socket is bound here, so that a port that is taken is known at start."""
 
@@ -128,23 +145,19 @@ class Server:
         self._timeout = timeout_seconds
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._bound: socket.socket | None = None
         self.port = 0
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen; port 0 takes any free one. Raises ``OSError``."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind((host, port))
-            bound.listen(128)
-            bound.setblocking(False)
-        except OSError:
-            bound.close()
-            raise
-        self.port = int(bound.getsockname()[1])
+    async def start(self, host: str, port: int, given: socket.socket | None = None) -> None:
+        """Listen at ``host`` and ``port`` (0 takes any free one), or at the socket ``given``. Raises ``OSError``."""
+        bound = given or bind(host, port)
+        self._bound = bound
+        address = bound.getsockname()
+        self.port = int(address[1]) if isinstance(address, tuple) else 0
         config = Config()
-        config.bind = [f"fd://{bound.detach()}"]
+        # Hypercorn makes a socket of its own of the descriptor and closes that one.
+        config.bind = [f"fd://{os.dup(bound.fileno())}"]
+        config.backlog = BACKLOG
         config.accesslog = None
         config.errorlog = logging.getLogger(f"{__name__}.hypercorn")
         config.include_server_header = False
@@ -161,6 +174,9 @@ class Server:
         if self._task is not None:
             await self._task
             self._task = None
+        if self._bound is not None:
+            self._bound.close()
+            self._bound = None
         self.port = 0
 
     @property

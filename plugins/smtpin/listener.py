@@ -6,7 +6,9 @@ A mail is answered 250 only after intake has it on stable storage. Nothing of it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,6 +23,10 @@ from gateway_plugins.smtpin.session import COMMANDS, Guests, LmtpSession, SmtpSe
 log = logging.getLogger(__name__)
 
 NULL_SENDER = "<>"
+BACKLOG = 1024
+"""Connections that may wait to be taken, those of a restart among them."""
+CLOSE_SECONDS = 3.0
+"""How long a mail in hand may take when the channel stops; the daemon gives a channel five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Door:
         self.guests = guests
         self.now = now
         self.owners: dict[str, Owner] = {}
+        self.closing = False
 
     def register(self, addresses: Iterable[str], owner: Owner) -> None:
         """Take mail for ``addresses`` on behalf of ``owner``. Registering again replaces."""
@@ -65,22 +72,20 @@ class Door:
 
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:
         """Hand the mail in, once for each channel it is for; answer when every one of them is on stable storage."""
+        server.handing_over = True
         answers: dict[str, str] = {}
+        each: list[str] = []
         for address in envelope.rcpt_tos:
             owner = self.owners.get(address.lower())
             via = owner.via if owner else ""
             if via not in answers:
                 answers[via] = await self._take(owner, address, server, session, envelope)
-        each = [answers[self._via(address)] for address in envelope.rcpt_tos]
+            each.append(answers[via])
         if isinstance(server, LmtpSession):
             return "\r\n".join(each)
         # SMTP has one answer for all: a trouble of any outweighs, the sender comes again and what is here is then a duplicate.
         worst = max(answers.values(), key=lambda answer: (answer[0] != "2", answer[0] == "4"))
         return worst
-
-    def _via(self, address: str) -> str:
-        owner = self.owners.get(address.lower())
-        return owner.via if owner else ""
 
     async def _take(self, owner: Owner | None, address: str, server: Any, session: Session, envelope: Envelope) -> str:
         """One copy into the house, and the answer for it."""
@@ -125,12 +130,22 @@ class Listeners:
         self.tls = tls
         self.servers: list[asyncio.Server] = []
 
-    async def open(self, host: str, port: int, protocol: type[SmtpSession] | type[LmtpSession]) -> int:
-        """Listen; returns the port. Raises ``OSError`` when it is taken."""
+    async def open(
+        self, host: str, port: int, protocol: type[SmtpSession] | type[LmtpSession], given: socket.socket | None = None
+    ) -> int:
+        """Listen at ``host`` and ``port``, or at the socket ``given``; returns the port. Raises ``OSError`` when it is taken."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: self._session(protocol, loop), host, port, backlog=128)
+
+        def session() -> Any:
+            return self._session(protocol, loop)
+
+        if given is not None:
+            server = await loop.create_server(session, sock=given, backlog=BACKLOG)
+        else:
+            server = await loop.create_server(session, host, port, backlog=BACKLOG)
         self.servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        address = server.sockets[0].getsockname()
+        return int(address[1]) if isinstance(address, tuple) else 0
 
     def _session(self, protocol: type[SmtpSession] | type[LmtpSession], loop: asyncio.AbstractEventLoop) -> Any:
         session = protocol(
@@ -149,12 +164,24 @@ class Listeners:
         return session
 
     async def close(self) -> None:
-        """Take no more connections and end those that stand; a mail without an answer comes again."""
+        """Take no more connections, let a mail that is being handed over have its answer, and say 421 to everybody else.
+
+        A mail without an answer comes again.
+        """
         for server in self.servers:
             server.close()
+        self.door.closing = True
+        for session in list(self.door.guests.sessions):
+            if not session.handing_over:
+                session.dismiss()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self.door.guests.sessions:
+                    await self.door.guests.left.wait()
+                    self.door.guests.left.clear()
         for session in list(self.door.guests.sessions):
             if session.transport is not None:
-                session.transport.close()
+                session.transport.abort()
         for server in self.servers:
             await server.wait_closed()
         self.servers.clear()

@@ -28,6 +28,8 @@ class Guests:
         self.most_each = most_each
         self.by_address: Counter[str] = Counter()
         self.sessions: set[Any] = set()
+        self.left = asyncio.Event()
+        """Set whenever one leaves."""
 
     def admit(self, address: str, session: Any) -> bool:
         """Count a session in; False when there is no room for it."""
@@ -41,6 +43,7 @@ class Guests:
         """Count a session out; harmless for one that was never in."""
         if session in self.sessions:
             self.sessions.discard(session)
+            self.left.set()
             self.by_address[address] -= 1
             if self.by_address[address] <= 0:
                 del self.by_address[address]
@@ -52,6 +55,8 @@ class _Bounded:
     line_length_limit = LINE_BYTES
     door: Door
     turned_away = False
+    handing_over = False
+    """A whole mail is with intake, and its answer has not been written yet."""
     peer_address = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -89,6 +94,17 @@ class _Bounded:
             elif status.startswith("500 Line too long"):
                 status = self.for_each(f"554 5.6.0 a line is over the limit of {LINE_BYTES} bytes")
         await super().push(status)  # type: ignore[misc]
+        if self.handing_over:
+            self.handing_over = False
+            if self.door.closing:
+                self.dismiss()
+
+    def dismiss(self) -> None:
+        """The channel stops: say so, and end. What was not answered comes again."""
+        transport: asyncio.WriteTransport | None = getattr(self, "transport", None)
+        if transport is not None and not transport.is_closing():
+            transport.write(b"421 4.3.2 going down, try again later\r\n")
+            transport.close()
 
     def for_each(self, status: str) -> str:
         """``status`` as it is (SMTP), or once for each recipient (LMTP)."""

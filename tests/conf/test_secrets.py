@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,3 +82,35 @@ def test_the_bureaus_public_key(tmp_path: Path) -> None:
     put(tmp_path, "bureau-public", base64.b64encode(b"k" * 31))
     with pytest.raises(SecretError, match="32 bytes"):
         secrets.bureau_public()
+
+
+def test_systemds_own_folder_of_credentials_may_be_the_folder_of_secrets(tmp_path: Path) -> None:
+    """As root has it on the command line while the daemon is given the same files as credentials."""
+    store = tmp_path / "credstore"
+    put(store, "jibao.token", b"kept\n")
+    secrets = Secrets(store, None)
+    assert secrets.text("token") == "kept"
+    assert secrets.optional("other") is None
+    with pytest.raises(SecretError, match=f"secret other is missing; put it into {store}/jibao.other, mode 0600"):
+        secrets.text("other")
+    put(store, "jibao.token", b"kept\n", 0o644)
+    with pytest.raises(SecretError, match=f"chmod 600 {store}/jibao.token"):
+        secrets.text("token")
+
+
+def test_a_folder_that_may_not_be_looked_into_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """root's folder, seen by the daemon's own user: the refusal says what is missing, not that looking failed."""
+    real = os.stat
+
+    def stat(path: Any, *args: Any, **more: Any) -> os.stat_result:
+        if str(path).startswith(str(tmp_path / "credstore")):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    secrets = Secrets(tmp_path / "credstore", put(tmp_path / "given", "token", b"kept").parent)
+    assert secrets.text("token") == "kept"
+    assert secrets.optional("other") is None
+    assert secrets.bureau_public() is None
+    with pytest.raises(SecretError, match="is missing; put it into"):
+        secrets.text("other")

@@ -300,7 +300,7 @@ async def test_stop_ends_sessions_and_frees_the_port(house: House) -> None:
     port = house.port
     talk = await begin(port, "report@gateway.test")
     await house.channel.stop()
-    assert await asyncio.wait_for(talk.reader.read(), 5) == b""
+    assert await asyncio.wait_for(talk.reader.read(), 5) == b"421 4.3.2 going down, try again later\r\n"
     talk.close()
     with pytest.raises(OSError):
         await asyncio.open_connection("127.0.0.1", port)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from gateway import i18n
 from gateway.api import Malformed, StorageTrouble
 from gateway_plugins import phone_transcript
 from gateway_plugins.phone_transcript import PhoneSettings, PhoneTranscript
@@ -115,7 +116,7 @@ async def test_over_size_is_set_aside_with_an_alarm(tmp_path: Path) -> None:
     put(tmp_path, "huge.txt", b"x" * 101)
     assert await made.sweep(tmp_path, intake) == 0
     assert (tmp_path / "too_large" / "huge.txt").stat().st_size == 101
-    assert made.services.alarms == ["a spooled file is over the limit of 100 bytes"]  # type: ignore[union-attr]
+    assert made.services.alarms == [i18n._("a spooled file is over the limit of {limit} bytes").format(limit=100)]  # type: ignore[union-attr]
 
 
 async def test_links_and_folders_are_no_files(tmp_path: Path) -> None:

@@ -143,12 +143,12 @@ def test_no_word_of_the_plugins_output_is_in_the_log(bad: Bad) -> None:
 def test_the_process_ends_with_the_daemon(bad: Bad) -> None:
     bad.gate.until(bad.works, "the plugin's channel takes a message", 20)
     pids = [
-        p for p in Path("/proc").glob("[0-9]*/cmdline") if b"plughost_main" in _read(p) and _parent(p) == bad.gate.process.pid
+        p for p in Path("/proc").glob("[0-9]*/cmdline") if b"plughost.main" in _read(p) and _parent(p) == bad.gate.process.pid
     ]
     assert pids
     bad.gate.process.kill()
     bad.gate.process.wait()
-    bad.gate.until(lambda: not any(b"plughost_main" in _read(p) for p in pids), "it dies with the daemon", 5)
+    bad.gate.until(lambda: not any(b"plughost.main" in _read(p) for p in pids), "it dies with the daemon", 5)
 
 
 def _read(path: Path) -> bytes:

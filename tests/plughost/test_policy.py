@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.plugpolicy import Bucket, Record, Restarts, failed, settled, wait
+from gateway.plughost.policy import Bucket, Record, Restarts, failed, settled, wait
 
 RULES = Restarts(first=1.0, longest=60.0, most=5, window=300.0, rest=600.0)
 

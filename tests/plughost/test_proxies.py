@@ -14,13 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway import house, i18n, plugguard
+from gateway import house, i18n
 from gateway.core.model import Delivery, Incident, Message, RawMessage, Report
 from gateway.core.outcomes import Delivered, TryLater
 from gateway.explain import Explainer, throwaway_key
 from gateway.host import Host
-from gateway.plugchild import PluginDown
-from gateway.plughost import hub
+from gateway.plughost import guard
+from gateway.plughost.child import PluginDown
+from gateway.plughost.hub import hub
 from gateway.settings import ConfError, check, load
 from gateway.settings_model import PluginsSection
 from gateway.workers import WorkerFailed, WorkerPool
@@ -300,7 +301,7 @@ def test_nothing_of_the_daemons_secrets_reaches_the_process(conf: Path, monkeypa
 
 
 def test_the_process_ends_when_nothing_is_made_from_it(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugguard, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(guard, "IDLE_SECONDS", 0.05)
     Host.load(conf)
     for _ in range(100):
         if not hub.pids():

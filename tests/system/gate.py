@@ -39,8 +39,9 @@ def free_base() -> int:
 class Gate:
     """One configuration and, while it runs, its daemon."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str = sys.executable) -> None:
         self.conf = folder / "conf"
+        self.python = python
         self.base = free_base()
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder / "daemon.log"
@@ -60,14 +61,14 @@ class Gate:
 
     def run_command(self, *args: str, conf: bool = True, data: bytes | None = None, code: int = 0) -> str:
         """Run the ``gateway`` command; AssertionError where it does not end with ``code``."""
-        command = [sys.executable, "-m", "gateway", *(["--conf", str(self.conf)] if conf else []), *args]
+        command = [self.python, "-m", "gateway", *(["--conf", str(self.conf)] if conf else []), *args]
         done = subprocess.run(command, input=data, capture_output=True, env=self.env, timeout=60, check=False)
         assert done.returncode == code, f"{args}: exit {done.returncode}\n{done.stdout.decode()}\n{done.stderr.decode()}"
         return done.stdout.decode() + (done.stderr.decode() if code else "")
 
     def start(self, *, kill_at: str | None = None) -> None:
         """Start the daemon and wait until it answers; with ``kill_at`` it kills itself (SIGKILL) at that step."""
-        command = [sys.executable, "-m", "gateway", "--conf", str(self.conf), "run"]
+        command = [self.python, "-m", "gateway", "--conf", str(self.conf), "run"]
         if kill_at is not None:
             command = [sys.executable, str(RUNNER), str(self.conf), kill_at]
         with self.log.open("ab") as log:

@@ -67,6 +67,6 @@ def test_keys_are_for_their_owner_alone(installed: Path, tmp_path: Path) -> None
 def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for needed in ("gateway/py.typed", "gateway/locale/zh_CN.po", "gateway/example_conf/catalogue.toml", "gateway_plugins/to_mail.py",
-                   "gateway/demo/assets/fax.tif", "gateway/example_conf/templates/report.txt"):  # fmt: skip
+                   "gateway/demo/assets/fax.tif", "gateway/testing/templates/channel.py.txt", "gateway/example_conf/templates/report.txt"):  # fmt: skip
         assert needed in names, needed
     assert not [n for n in names if n.startswith(("tests/", "benchmarks/", "docs/")) or "secrets" in n.split("/")[:-1]]
