@@ -36,7 +36,7 @@ def commands() -> str:
 
     i18n.use("en")
     lines = ["# Commands", "", "Exit 0 = done, 1 = found wrong, 2 = bad usage. `--json` wherever people would script.", ""]
-    context = click.Context(cli, info_name="gateway")
+    context = click.Context(cli, info_name="gateway", **cli.context_settings)
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None

@@ -32,6 +32,7 @@ COVER_CHARS = 30
 _LOOK_AHEAD = 6
 _ATTRIBUTION_LINES = 3
 _LINE_CHARS = 500
+_SENTENCE_END = ("。", "！", "？", "；", "!", "?", ";")
 
 
 class Cut(Struct, frozen=True):
@@ -127,8 +128,8 @@ def _attribution(lines: list[str], at: int) -> int | None:
         if _SAID.search(line):
             whole = len(joined) <= 300 and _DATED.search(joined) and _SENDER.search(joined)
             return at + count + 1 if whole else None
-        if count == 0 and not _DATED.search(line):
-            return None
+        if (count == 0 and not _DATED.search(line)) or line.endswith(_SENTENCE_END):
+            return None  # a sentence of a report is never part of an attribution, which is thrown away
     return None
 
 

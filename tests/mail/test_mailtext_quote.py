@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway_plugins.mailtext import quote, read_mail
@@ -111,6 +111,7 @@ def test_what_only_looks_like_a_quote_stays(text: str) -> None:
 _line = st.sampled_from([*"\n".join(STYLES.values()).split("\n"), NEW, "", ">", "> x", "\ufdd0", "请阅。", "开始转发的邮件："])
 
 
+@example(["Sent: Friday, March 6, 2026 9:12 AM", OLD, "在 2026年3月6日，09:12，周强 <zq@example.test> 写道："], "")
 @given(st.lists(_line, max_size=12), st.sampled_from(["", "转发：x", "回复：x"]))
 def test_no_line_is_lost_and_a_mail_with_words_has_a_text(lines: list[str], subject: str) -> None:
     cut = quote.split("\n".join(lines), subject)
