@@ -116,10 +116,10 @@ def neighbours(gate: Gate, port: int) -> None:
         rest: list[float] = []
         beside: list[float] = []
         times = 0
-        with smtplib.SMTP("127.0.0.1", gate.base, timeout=20) as smtp:
-            smtp.ehlo()
-            accepts(smtp, 50)
-            for _ in range(TURNS):
+        for _ in range(TURNS):
+            with smtplib.SMTP("127.0.0.1", gate.base, timeout=20) as smtp:  # one session ends at 1000 mails
+                smtp.ehlo()
+                accepts(smtp, 25)
                 rest += accepts(smtp, MAILS)
                 bad = Misbehaving(port, what)
                 bad.start()
@@ -127,11 +127,11 @@ def neighbours(gate: Gate, port: int) -> None:
                 bad.ended.set()
                 bad.join(5)
                 times += bad.times
-                # What hangs or floods is ended, so that the next turn at rest is one.
-                for pid in plugin_pids(gate):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, 9)
-                time.sleep(1.0)
+            # What hangs or floods is ended, so that the next turn at rest is one.
+            for pid in plugin_pids(gate):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, 9)
+            time.sleep(1.0)
         (p50, p99), (q50, q99) = spread(rest), spread(beside)
         print(f"| {what} | {times} | {p50:.1f} / {p99:.1f} | {q50:.1f} / {q99:.1f} | {q99 / p99:.2f} |", flush=True)
         gate.stop()

@@ -1,0 +1,319 @@
+"""One time phrase → one moment: the words of a day, of a part of the day and of the clock, in the sender's day, in the past.
+
+A day may be a date, a bare 5日, a lunar day or festival, a weekday, a word (昨晚) or one counted from the time told before it
+(当晚, 次日); what the phrase leaves out comes from there too. Nothing is guessed: 日前, 近日 give no moment.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from gateway.core.model import Precision, Qualifier
+from gateway.reading.lazy import lazy
+from gateway.reading.lunar import FESTIVALS, latest, latest_festival
+from gateway.reading.numerals import value_of
+
+_HAN = "零〇一二两三四五六七八九十"
+_N = rf"(?:\d{{1,2}}|[{_HAN}]{{1,3}})"
+_PERIOD = (
+    r"(?:晚上?|夜里?|深夜|半夜)凌晨|凌晨|清晨|早晨|早上|大清早|一大早|大早上|一早|早间|拂晓|黎明|早|晨|上午|中午|正午|晌午|午间|午后|下午|傍晚|黄昏"
+    r"|晚上|晚间|傍黑|晚|后半夜|前半夜|夜里|夜间|夜晚|深夜|午夜|子夜|半夜|夜|午"
+)
+_LUNAR_DAY = r"初[一二三四五六七八九十]|十[一二三四五六七八九]|二十[一二三四五六七八九]?|廿[一二三四五六七八九]?|三十|十五"
+_DAY = (
+    rf"(?:(?P<y>\d{{4}}|[{_HAN}]{{4}}|今|去|前|本)年?[.]?)?(?P<m>(?<![\d.]){_N})月(?:份)?(?P<d>{_N})[日号]"
+    rf"|(?:农历|阴历|旧历)?(?:\d{{4}}年|[今去]年)?(?:(?P<leap>闰)?(?P<lm>正|腊|冬|(?:(?<=[历闰])|(?={_N}月初)){_N})月|(?:大年|年)(?=初))(?P<ld>{_LUNAR_DAY})(?![月个多]|日)"
+    r"|(?P<y2>20\d\d)[-./](?P<m2>\d{1,2})[-./](?P<d2>\d{1,2})(?!\d)"
+    r"|(?<![\d.-])(?P<m4>0?[1-9]|1[0-2])[-/](?P<d4>0?[1-9]|[12]\d|3[01])(?=[ ,，]?\d{1,2}:\d{2})"
+    rf"|(?P<month>本月|当月|这个?月|上个?月)?(?<![\d月{_HAN}路街巷弄道里镇乡村组区县市厂矿])(?P<d3>{_N})"
+    # 5日 anywhere; 5号 only where an hour or a pause follows: 人民路5号, 8号矿井 and 二号仓库 are no days.
+    rf"(?:日|号(?=凌晨|清晨|[早晨晚夜\d{_HAN}]|上午|中午|正午|午后|下午|傍晚|深夜|半夜|[,，。;；、\s]|$))(?!游|常|均|内|报[^，。案警]|用|元|产)"
+    r"|(?P<week>上上个?|上个?|本|这个?)?(?<![一两二三四五六七八九十\d几数半每])(?:周|星期|礼拜)(?P<wd>[一二三四五六日天])(?![年岁期个名至到])"
+    rf"|(?P<feast>{'|'.join(FESTIVALS)})节?(?:当天|当日|那天|这天|当(?=[晚夜])|(?={_PERIOD}|夜|\d{{1,2}}[时点:]))"
+    r"|(?P<rel>大前天|前天|前日|昨天|昨日|昨|今天|今日|今(?!年|后|冬|春|夏|秋)|当天|当日|同日|同一天|当(?=[晚夜])|前(?=[晚夜])|次日|翌日|第二天|隔天)"
+)
+_MINUTE = rf"\d{{1,2}}(?!\d)分?|[二三四五]?十[{_HAN[2:11]}]?分?|[零〇][{_HAN[2:11]}]分?|[{_HAN[2:11]}]分|[一三]刻|半|整"
+_CLOCK = (
+    rf"(?P<h>{_N})(?:时|点钟?)(?!\d*[年月日天]|间|段|期|速|[意建要问措原])(?:过)?(?P<mi>{_MINUTE})?(?:\d{{1,2}}秒)?"
+    rf"(?!(?<=点)[{_HAN[:11]}](?:公|平|级|吨|万|亿|米|度|倍|个百))"
+    r"|(?P<h2>(?<![\d:.])\d{1,2}):(?P<mi2>\d{2})(?::\d{2})?(?![\d:])"
+)
+_AGO = (
+    rf"(?P<ago>(?:{_N}|十?几|半|[一两三](?=刻钟))[来多]?个?(?P<half>半)?(?:来|多)?)(?P<agounit>小时|分钟|刻钟|钟头|天|周|星期|礼拜|个?月)"
+    r"(?:左右|多)?(?:之前|以前|前(?![往去后夕线来方]))"
+)
+_ABOUT = r"大概|约|大约|差不多|接近|将近|近|不到|快"
+_PHRASE = lazy(
+    rf"(?=[\d{_HAN}半廿昨今前当本上这大次翌第隔同同周星礼除春元端中清国五六七重正腊冬农阴旧闰年凌早晨拂黎下午正晌傍黄晚夜深子后刚方妇劳儿龙小去])(?:"
+    rf"{_AGO}|(?P<just>刚才|刚刚|方才)"
+    rf"|(?:(?:{_DAY})(?P<day>)(?:\((?P<par>[^()]{{1,12}})\)|的)?[，， ]?)?(?:(?P<p>{_PERIOD})(?:时分)?[， ]?)?(?:{_ABOUT})?(?:{_CLOCK})?"
+    rf"(?(day)|(?(h)|(?(h2)|(?(p)(?:(?<=时分)|(?<=凌晨|清晨|早上|上午|中午|下午|傍晚|晚上|夜里|深夜|半夜)(?=[，在有我许]|发生))|(?!)))))"
+    r")(?P<tail>许|左右|前后|多|来钟|来|钟|上下|分许)?"
+)
+_DATELINE = lazy(
+    rf"(?:(?P<y>\d{{4}})年)?(?:(?P<m>{_N})月)?(?P<d>{_N})日(?:\([^()]{{1,24}}\))?(?:[^\n。，,\d(]{{0,4}}?(?:专?电|讯(?!问))|(?:消息|信息)?[: ]?(?:消息|信息|讯)[:(])"
+)
+_NIGHT = ("晚", "晚上", "晚间", "夜", "夜里", "夜间", "夜晚", "深夜", "半夜", "午夜", "子夜", "傍黑", "前半夜")
+_EVENING = ("晚", "晚上", "晚间", "夜晚")
+_SAME = ("当天", "当日", "同日", "同一天", "当")
+_NEXT = ("次日", "翌日", "第二天", "隔天")
+_BACK = {"大前天": 3, "前天": 2, "前日": 2, "前": 2, "昨天": 1, "昨日": 1, "昨": 1}
+_VAGUE_POINT = lazy(r"(?:有|差|快|慢|多|少|好|大|小|这|那|重|轻|早)$")
+_LASTED = lazy(r"(?:用|历|耗|共|达|约|限|费)时?$|持续|经过|工作$")
+
+
+class Moment(NamedTuple):
+    """A phrase and what it means. ``period`` and ``hour`` are its own words, for what follows to lean on."""
+
+    match: re.Match[str]
+    at: datetime
+    precision: Precision
+    qualifier: Qualifier
+    period: str
+    hour: int | None
+    stated: bool
+
+
+class _Clock(NamedTuple):
+    hour: int
+    minute: int
+    spoken: bool
+    han: bool
+
+
+class Before(NamedTuple):
+    """What the text told before a phrase: the day it spoke of, and the last moment."""
+
+    day: date | None
+    moment: Moment | None
+
+
+def phrases(text: str) -> list[re.Match[str]]:
+    """Every stretch that has the form of a time."""
+    return list(_PHRASE.finditer(text))
+
+
+def dateline_day(text: str, today: date) -> date | None:
+    """The day of a news agency's 3月5日电: what such a text calls 今天. None for any other text."""
+    match = _DATELINE.search(text, 0, 400)
+    if match is None:
+        return None
+    day = (
+        _past(_value(match["y"]), _value(match["m"]), _value(match["d"]), today)
+        if match["m"]
+        else _day_of_month(_value(match["d"]), today, None)
+    )
+    return day if day and timedelta() <= today - day <= timedelta(days=30) else None
+
+
+def resolve(text: str, match: re.Match[str], now: datetime, base: date, before: Before) -> Moment | None:
+    """What a phrase means, or None. ``now`` is when it was sent, ``base`` the day it calls today."""
+    if match["ago"] or match["just"]:
+        return _ago(match, now)
+    clock = _clock_of(match)
+    if clock is None and (match["rel"] in ("今", "昨", "当", "前") and not match["p"]):
+        return None
+    if clock is not None and not match["p"] and match["day"] is None and _no_clock(text, match):
+        return None
+    day = _day_of(match, base, before.day)
+    stated = match["day"] is not None
+    if day is None or day > now.date():
+        return None
+    period = match["p"] or ""
+    if clock is not None and not period:
+        period = _leaning(text, match, clock, day, before.moment)
+    moment = _moment(day, period, clock, match["rel"] or "", stated)
+    if moment is None:
+        return None
+    if clock is not None and clock.spoken and not period and moment + timedelta(hours=12) <= now:
+        # Spoken without a word for the part of the day: the later one if it is past already, by day if the day is said.
+        if (not stated and clock.hour <= 12 and before.moment is None) or (stated and clock.han and 1 <= clock.hour <= 5):
+            moment += timedelta(hours=12)
+    if clock is not None and moment > now and (not stated or moment.date() > now.date()):
+        moment -= timedelta(days=1)
+    qualifier: Qualifier = "about" if match["tail"] or re.search(_ABOUT, match[0]) else "exact"
+    precision: Precision = "day" if clock is None else "minute"
+    return Moment(match, moment, precision, qualifier, period, clock.hour if clock else None, stated)
+
+
+def _no_clock(text: str, match: re.Match[str]) -> bool:
+    """A bare clock that is none: 有一点, 用时3时20分, 一时."""
+    ahead = text[max(0, match.start() - 4) : match.start()]
+    if match["h"] == "一" and match[0] in ("一点", "一时", "一点钟前"):
+        return bool(_VAGUE_POINT.search(ahead)) or text[match.end() : match.end() + 1] in tuple("也都儿没不小伤轻皮难间没有")
+    return _LASTED.search(ahead) is not None and ":" not in match[0] and not ahead.endswith(("约", "共", "达"))
+
+
+def _leaning(text: str, match: re.Match[str], clock: _Clock, day: date, last: Moment | None) -> str:
+    """昨晚8点起火，10点扑灭: a bare clock takes the part of the day from the time before it, where it goes on from there."""
+    if last is None or not last.period or clock.hour > 12 or last.match.end() > match.start():
+        return ""
+    gap = match.start() - last.match.end()
+    if match["day"] is not None and not (match["rel"] and match["rel"] in _SAME):
+        return ""
+    if last.hour is None:
+        return last.period if gap < 80 and last.at.date() == day and _fits(last.period, clock.hour) else ""
+    if last.hour > 12 or gap >= 200:
+        return ""
+    on = last.hour <= clock.hour or last.hour == 12
+    return last.period if on and _fits(last.period, clock.hour) else ""
+
+
+def _fits(period: str, hour: int) -> bool:
+    if period in ("下午", "午后"):
+        return hour == 12 or 1 <= hour <= 7
+    if period in ("傍晚", "黄昏"):
+        return 4 <= hour <= 8
+    if period in ("中午", "正午"):
+        return hour in (11, 12, 1, 2)
+    return hour >= 5 if period in _NIGHT else False
+
+
+def _ago(match: re.Match[str], now: datetime) -> Moment | None:
+    if match["just"]:
+        return Moment(match, now, "minute", "about", "", None, False)
+    count = match["ago"].rstrip("来多").removesuffix("半").rstrip("个来多")
+    if "几" in count:
+        return None
+    number = 0.5 if not count else value_of(count)
+    if number is None:
+        return None
+    if match["half"] and count:
+        number += 0.5
+    unit = match["agounit"].removeprefix("个")
+    if unit == "月":
+        return Moment(match, now - timedelta(days=30 * number), "month", "about", "", None, True) if number >= 1 else None
+    days = {"天": 1, "周": 7, "星期": 7, "礼拜": 7}.get(unit)
+    if days:
+        qualifier: Qualifier = "exact" if days == 1 and match[0][-2:] != "多天" else "about"
+        return Moment(match, now - timedelta(days=days * number), "day", qualifier, "", None, True)
+    minutes = number * {"分钟": 1, "刻钟": 15}.get(unit, 60)
+    return Moment(match, now - timedelta(minutes=minutes), "minute", "about", "", None, True)
+
+
+def _clock_of(match: re.Match[str]) -> _Clock | None:
+    hour, minute = match["h"] or match["h2"], match["mi"] or match["mi2"] or ""
+    if hour is None:
+        return None
+    hours, minutes = value_of(hour), _minutes(minute)
+    if hours is None or minutes is None or hours > 24 or minutes > 59 or (hours == 24 and minutes):
+        return None
+    return _Clock(int(hours), minutes, match["h"] is not None and "点" in match[0], not hour.isdigit())
+
+
+def _minutes(text: str) -> int | None:
+    text = text.removesuffix("分")
+    fixed = {"": 0, "半": 30, "整": 0, "一刻": 15, "三刻": 45}.get(text)
+    if fixed is not None:
+        return fixed
+    value = value_of(text.lstrip("零〇") or "零")
+    return None if value is None else int(value)
+
+
+def _value(text: str | None) -> int | None:
+    value = value_of(text) if text else None
+    return None if value is None else int(value)
+
+
+def _day_of(match: re.Match[str], today: date, context: date | None) -> date | None:
+    """The day that a phrase means; without a word of a day, the one the text speaks of."""
+    if match["day"] is None:
+        return context or today
+    told = re.match(rf"(?:(\d{{1,2}})月)?({_N})[日号]$", match["par"]) if match["par"] else None
+    if told and (match["rel"] or match["wd"] or match["feast"]):
+        month = _value(told[1])
+        return _past(None, month, _value(told[2]), today) if month else _day_of_month(_value(told[2]), today, context)
+    if rel := match["rel"]:
+        if rel in _SAME:
+            return context or today
+        if rel in _NEXT:
+            return context + timedelta(days=1) if context else None
+        return today - timedelta(days=_BACK.get(rel, 0))
+    if match["ld"]:
+        word = match["lm"] or "正"
+        lunar_month = {"正": 1, "冬": 11, "腊": 12}.get(word) or _value(word)
+        lunar_day = _value(match["ld"].removeprefix("初").replace("廿", "二十"))
+        if not lunar_month or not lunar_day or lunar_month > 12:
+            return None
+        return latest(lunar_month, lunar_day, today, leap=bool(match["leap"]))
+    if match["feast"]:
+        return latest_festival(match["feast"], today)
+    if match["wd"]:
+        return _weekday("一二三四五六日天".index(match["wd"]) % 7 if match["wd"] != "天" else 6, match["week"] or "", today)
+    if match["d3"]:
+        return _day_of_month(_value(match["d3"]), today, context, match["month"] or "")
+    month, number = (_value(match[a] or match[b] or match[c]) for a, b, c in (("m", "m2", "m4"), ("d", "d2", "d4")))
+    word = match["y"] or match["y2"] or ""
+    back = {"今": 0, "本": 0, "去": 1, "前": 2}.get(word)
+    year = today.year - back if back is not None else _value(word)
+    return _past(year, month, number, today)
+
+
+def _weekday(day: int, week: str, today: date) -> date:
+    monday = today - timedelta(days=today.weekday())
+    if week.startswith("上"):
+        return monday + timedelta(days=day - (14 if week.startswith("上上") else 7))
+    found = monday + timedelta(days=day)
+    return found if found <= today or week else found - timedelta(days=7)
+
+
+def _day_of_month(day: int | None, today: date, context: date | None, month: str = "") -> date | None:
+    """The 5日 nearest to the day the text speaks of that is not after today; today's own month or the one before."""
+    if day is None:
+        return None
+    near = context or today
+    first = today.replace(day=1)
+    before = (first - timedelta(days=1)).replace(day=1)
+    if month.startswith("上"):
+        return _valid(before.year, before.month, day)
+    if month and month != "当月":
+        return _valid(first.year, first.month, day)
+    around = {(d.year, d.month) for d in (near, near.replace(day=1) - timedelta(days=1), near.replace(day=28) + timedelta(days=5))}
+    days = [d for year, number in around if (d := _valid(year, number, day)) and d <= today]
+    return min(days, key=lambda d: abs((d - near).days), default=None)
+
+
+def _past(year: int | None, month: int | None, day: int | None, today: date) -> date | None:
+    """The date, in the last year in which it was not after today; what lies in the coming weeks is a plan, and None."""
+    if month is None or day is None:
+        return None
+    if year is not None:
+        return _valid(year, month, day)
+    this = _valid(today.year, month, day)
+    if this is None:
+        return _valid(today.year - 1, month, day)
+    if this <= today:
+        return this
+    return None if (this - today).days <= 31 else _valid(today.year - 1, month, day)
+
+
+def _valid(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _moment(day: date, period: str, clock: _Clock | None, rel: str, stated: bool) -> datetime | None:
+    base = datetime(day.year, day.month, day.day)
+    if clock is None:
+        return base
+    hour = clock.hour
+    night = period in _NIGHT
+    afternoon = period in ("下午", "傍晚", "午后", "黄昏") and 1 <= hour < 12
+    noon = period in ("中午", "正午", "晌午", "午间", "午") and 1 <= hour <= 3
+    if afternoon or noon or (night and 6 <= hour < 12) or (hour == 5 and period in _EVENING):
+        hour += 12
+    elif len(period) > 2 and period.endswith("凌晨"):
+        return base + timedelta(days=1, hours=hour % 12, minutes=clock.minute)
+    elif night and (hour in (0, 12) or hour < 6):
+        # 昨夜十二点半, 昨晚1点, 5日晚12时 belong to the morning after; 今天半夜两点, 5日深夜2时 are that morning.
+        named = rel in ("昨", "昨天", "昨日", "前", "前天", "前日", *_SAME)
+        after = named or (stated and rel not in ("今", "今天", "今日") and (period in _EVENING or hour == 12))
+        after = after or (hour == 12 and period in _EVENING)
+        return base + timedelta(days=1 if after else 0, hours=hour % 12, minutes=clock.minute)
+    elif (period in ("凌晨", "后半夜")) and hour == 12:
+        hour = 0
+    return base + timedelta(hours=hour, minutes=clock.minute)
