@@ -26,7 +26,7 @@ BACKLOG = 1024
 def passed(environ: Mapping[str, str], pid: int) -> dict[str, int]:
     """Pure: name → descriptor of what systemd passed to process ``pid``; empty where it was meant for another process.
 
-    A name that comes twice keeps its first descriptor: a socket unit with two addresses is two units, one name each.
+    A name that comes again is numbered (``smtp``, ``smtp/2``): a channel takes the first, the others are found by ``idle``.
     """
     count = environ.get("LISTEN_FDS", "")
     if environ.get("LISTEN_PID") != str(pid) or not (count.isascii() and count.isdigit()):
@@ -35,7 +35,8 @@ def passed(environ: Mapping[str, str], pid: int) -> dict[str, int]:
     found: dict[str, int] = {}
     for position in range(int(count)):
         name = names[position] if position < len(names) else "unknown"
-        found.setdefault(name, FIRST + position)
+        again = sum(known.split("/")[0] == name for known in found)
+        found[f"{name}/{again + 1}" if again else name] = FIRST + position
     return found
 
 
@@ -74,6 +75,11 @@ class Inherited:
         self._lent[name] = weakref.ref(made)
         return made
 
+    def idle(self) -> list[str]:
+        """The sockets that nobody holds at the moment: whoever calls there waits for an answer that does not come."""
+        held = {name for name, lent in self._lent.items() if (one := lent()) is not None and one.fileno() >= 0}
+        return [name for name in self.descriptors if name not in held]
+
 
 _ours: Inherited | None = None
 
@@ -93,3 +99,8 @@ def inherited(name: str) -> socket.socket | None:
     take()
     assert _ours is not None
     return _ours.lend(name)
+
+
+def idle() -> list[str]:
+    """The sockets that systemd keeps open and that no channel holds."""
+    return _ours.idle() if _ours is not None else []

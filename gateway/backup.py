@@ -14,8 +14,9 @@ import shutil
 import socket
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +28,7 @@ from gateway import __version__
 from gateway.audit import chain
 from gateway.audit.verify import rotated
 from gateway.i18n import _
-from gateway.settings import Config
+from gateway.settings import Config, Whereabouts
 from gateway.store import copying, journal, postgres_copy, schema
 from gateway.store.copying import Peek
 
@@ -38,6 +39,10 @@ STORE = "state/gateway.db"
 TABLES = "tables/"
 AUDIT = "audit/"
 MODE = 0o600
+STAGING = ".gateway-backup-"
+VERIFYING = ".verify-"
+STALE_SECONDS = 6 * 3600
+"""A staging folder that nothing was written to for so long belongs to no run that lives."""
 _NAME = "gateway-{at:%Y%m%dT%H%M%S}.tar"
 _BLOCK = 1 << 20
 
@@ -67,24 +72,24 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     size: int
     manifest: Manifest
-    removed: list[Path] = []
 
 
-def write(config: Config, target: Path, now: datetime, *, rate: float = 0.0, keep: int = 0) -> Made:
+def write(config: Config | Whereabouts, target: Path, now: datetime, *, rate: float = 0.0, folder_only: bool = False) -> Made:
     """Write a backup to the file ``target`` or, under a name of its own, into the folder ``target``.
 
-    ``rate`` bounds reading and writing in MiB/s, 0 does not; with ``keep`` only so many of the folder's backups stay.
-    Raises ``BackupError``, ``StorageTrouble``, ``OSError``.
+    ``rate`` bounds reading and writing in MiB/s, 0 does not; with ``folder_only`` a file is refused. Raises ``BackupError``,
+    ``StorageTrouble``, ``OSError``.
     """
     folder = target if target.is_dir() else target.parent
     path = folder / _NAME.format(at=now) if target.is_dir() else target
     if path.exists():
         raise BackupError(_("{path} is there already; name another file or a folder").format(path=path))
-    if keep and not target.is_dir():
+    if folder_only and not target.is_dir():
         raise BackupError(_("--keep needs a folder: {path} is a file").format(path=path))
     if not folder.is_dir():
         raise BackupError(_("there is no folder {path}").format(path=folder))
-    staging = Path(tempfile.mkdtemp(prefix=".gateway-backup-", dir=folder))
+    _sweep(folder)
+    staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
     try:
         part = staging / "backup.tar"
         manifest = _collect(config, staging, part, now, rate, compressed=path.name.endswith((".gz", ".tgz")))
@@ -92,16 +97,25 @@ def write(config: Config, target: Path, now: datetime, *, rate: float = 0.0, kee
         sync_folder(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    removed = _prune(folder, keep) if keep else []
-    return Made(path=path, size=path.stat().st_size, manifest=manifest, removed=removed)
+    return Made(path=path, size=path.stat().st_size, manifest=manifest)
 
 
-def _collect(config: Config, staging: Path, part: Path, now: datetime, rate: float, *, compressed: bool) -> Manifest:
+def _sweep(folder: Path) -> None:
+    """Remove what runs that were killed have left."""
+    for left in (path for prefix in (STAGING, VERIFYING) for path in folder.glob(f"{prefix}*")):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _collect(
+    config: Config | Whereabouts, staging: Path, part: Path, now: datetime, rate: float, *, compressed: bool
+) -> Manifest:
     with _snapshot(config, staging, rate) as (peek, version, stored, columns):
         last = peek.read_now(journal.last_sealed)
         seq, hash_ = (last.seq or 0, last.hash or chain.GENESIS) if last else (0, chain.GENESIS)
         logs = _logs(config.audit_log, staging, peek, seq)
-    conf = {path for pattern in CONF for path in config.path.glob(pattern) if path.is_file() and not path.is_symlink()}
+    conf = {path for pattern in CONF for path in config.path.glob(pattern) if path.is_file()}
     members = {**stored, **logs, **{f"conf/{one.relative_to(config.path)}": one for one in sorted(conf)}}
     manifest = Manifest(
         version=__version__,
@@ -118,7 +132,9 @@ def _collect(config: Config, staging: Path, part: Path, now: datetime, rate: flo
 
 
 @contextmanager
-def _snapshot(config: Config, staging: Path, rate: float) -> Iterator[tuple[Any, str, dict[str, Path], dict[str, list[str]]]]:
+def _snapshot(
+    config: Config | Whereabouts, staging: Path, rate: float
+) -> Iterator[tuple[Any, str, dict[str, Path], dict[str, list[str]]]]:
     """One state of the store: a reader of it, its schema, the files that hold it, and PostgreSQL's columns by table."""
     url = sa.make_url(config.store_url)
     if url.get_backend_name() == "postgresql":
@@ -222,7 +238,7 @@ def _tar(out: _Out, compressed: bool) -> tarfile.TarFile:
 
 
 def _add(tar: tarfile.TarFile, name: str, path: Path) -> tuple[int, str]:
-    """Put a file into the tar; its size and SHA-256. The copy in the staging folder is let go of."""
+    """Put a file into the tar, through a link where it is one; its size and SHA-256."""
     with path.open("rb") as file:
         about = tarfile.TarInfo(name)
         about.size, about.mode = os.fstat(file.fileno()).st_size, MODE
@@ -282,7 +298,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _prune(folder: Path, keep: int) -> list[Path]:
+def prune(folder: Path, keep: int) -> list[Path]:
     """Remove all but the newest ``keep`` backups of a folder, by their names."""
     old = sorted(path for path in folder.glob("gateway-*T*.tar*") if path.is_file())[:-keep]
     for path in old:

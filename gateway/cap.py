@@ -17,6 +17,7 @@ from gateway.cap_rules import SEVERITIES, CapFile, CapLevel, Severity
 from gateway.core import render
 from gateway.core.catalogue import Catalogue
 from gateway.core.model import FIGURES, Event, Incident, Report
+from gateway.core.severity import event_class
 from gateway.i18n import _
 from gateway.settings_model import CapSection
 
@@ -141,7 +142,7 @@ def _info(
 ) -> None:
     report = incident.report
     entries = [found for item in incident.items if (found := rules.by_item(item))]
-    level = _level(report, rules)
+    level = _level(incident, rules, catalogue)
     over = kind == "Cancel" or incident.state == "closed" or report.kind == "终报"
     doubtful = incident.needs_person or (incident.review and not incident.items)
     certainty = rules.certainty_doubtful if doubtful else rules.certainty_reported
@@ -152,8 +153,7 @@ def _info(
     _add(info, "urgency", rules.urgency_over if over else rules.urgency_open)
     _add(info, "severity", _gravest([level.severity if level else "Unknown", *(entry.severity for entry in entries)]))
     _add(info, "certainty", rules.certainty_cancelled if kind == "Cancel" else certainty)
-    for code in dict.fromkeys(c for entry in entries for c in entry.code):
-        _pair(info, "eventCode", section.code_name, code)
+    _pair(info, "eventCode", section.code_name, _code(incident, catalogue))
     _add(info, "effective", stamp(local(now.at)))
     if report.occurred and report.occurred.precision == "minute":
         at = datetime.fromisoformat(report.occurred.value)
@@ -163,7 +163,7 @@ def _info(
     _add(info, "description", report.text)
     _add(info, "instruction", "；".join(report.next_steps))
     _add(info, "contact", section.contact)
-    for name, value in _parameters(incident, now, section, rules, level, local):
+    for name, value in _parameters(incident, now, section, _code(incident, catalogue), level, local):
         _pair(info, "parameter", name, value)
     _area(info, report, section, rules, city)
 
@@ -178,14 +178,28 @@ def _event(incident: Incident, rules: CapFile, catalogue: Catalogue) -> str:
     return rules.event
 
 
-def _level(report: Report, rules: CapFile) -> CapLevel | None:
-    """The gravest degree that a stated figure reaches; of a range its lower end counts."""
+def _level(incident: Incident, rules: CapFile, catalogue: Catalogue) -> CapLevel | None:
+    """The gravest level that the incident's degree names or a stated figure reaches; of a range its lower end counts.
+
+    What no rule gives a degree to (a flood, a brawl) is measured by the figures of the same degrees: CAP asks for one word.
+    """
+    report = incident.report
+    found = incident.severity or (catalogue.severity.grade(report) if catalogue.severity else None)
+    degree = found.level if found else None
     for level in rules.level:
+        if degree and level.degree == degree:
+            return level
         for name, least in level.at_least.items():
             figure = getattr(report, name)
             if figure is not None and figure.value is not None and figure.value >= least:
                 return level
     return None
+
+
+def _code(incident: Incident, catalogue: Catalogue) -> str:
+    """The code of the incident's class; of an incident that was entered before there were classes, that of its items."""
+    found = incident.event_class or event_class(catalogue.classes, (*incident.items, *incident.kinds), None)
+    return found.code if found else ""
 
 
 def _gravest(named: Sequence[Severity]) -> Severity:
@@ -196,7 +210,7 @@ def _parameters(
     incident: Incident,
     now: Version,
     section: CapSection,
-    rules: CapFile,
+    code: str,
     level: CapLevel | None,
     local: Callable[[datetime], datetime],
 ) -> Iterator[tuple[str, str]]:
@@ -220,8 +234,7 @@ def _parameters(
         yield "12379.senderCode", section.unit_code
         yield "12379.sendTime", f"{at:%Y-%m-%d %H:%M:%S}{stamp(at)[-6:]}"
         yield "12379.secClassification", "None"
-        first = next((code for item in incident.items if (e := rules.by_item(item)) for code in e.code), "")
-        yield "12379.eventType", first
+        yield "12379.eventType", code
         yield "12379.severity", level.colour if level else ""
 
 

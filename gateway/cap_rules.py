@@ -19,7 +19,6 @@ Category = Literal["Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health
 Severity = Literal["Extreme", "Severe", "Moderate", "Minor", "Unknown"]
 Urgency = Literal["Immediate", "Expected", "Future", "Past", "Unknown"]
 Certainty = Literal["Observed", "Likely", "Possible", "Unlikely", "Unknown"]
-Code = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,12}$")]
 Geocode = Annotated[str, StringConstraints(pattern=r"^([0-9]{6}|[0-9]{12})$")]
 
 SEVERITIES: tuple[Severity, ...] = ("Extreme", "Severe", "Moderate", "Minor", "Unknown")
@@ -32,13 +31,13 @@ class CapItem(Section):
     id: ItemId = Field(description="a catalogue item")
     category: tuple[Category, ...] = Field(min_length=1, description="CAP categories")
     event: str = Field(default="", max_length=100, description="what it is called; empty: the item's title")
-    code: tuple[Code, ...] = Field(default=(), description="codes of the kind of event")
     severity: Severity = Field(default="Unknown", description="at least so severe, whatever the figures say")
 
 
 class CapLevel(Section):
-    """A degree of severity and the figures from which it holds: one that reaches its number is enough."""
+    """A degree of severity in CAP: one of the catalogue's degrees, further figures from which it holds, or both."""
 
+    degree: str = Field(default="", description="a degree of [severity] in catalogue.toml")
     severity: Severity = Field(description="the degree")
     colour: Literal["", "Red", "Orange", "Yellow", "Blue"] = Field(default="", description="colour in fields of the 12379 form")
     at_least: dict[str, Annotated[float, Field(ge=0)]] = Field(

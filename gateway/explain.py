@@ -86,6 +86,8 @@ class Explainer:
             "report": None if taken.action == "quarantine" else report_json(taken.report),
             "catalogue": [{"item": m.item, "why": list(m.why)} for m in taken.found.items] if taken.action != "drill" else [],
             "review": [{"item": d.item, "because": d.because} for d in taken.found.review],
+            "severity": msgspec.to_builtins(taken.found.severity),
+            "event_class": msgspec.to_builtins(taken.found.event_class),
             "missing": list(taken.found.missing),
             "route": [directory.name(d.office) for d in taken.route],
             "route_because": {directory.name(d.office): d.because for d in taken.route},

@@ -212,6 +212,8 @@ def show_incident(live: Live, tx: Tx, number: str, trail: bool = False) -> dict[
         "kinds": list(incident.kinds),
         "why": {item: list(why) for item, why in incident.why.items()},
         "review": msgspec.to_builtins(incident.review),
+        "severity": msgspec.to_builtins(incident.severity),
+        "event_class": msgspec.to_builtins(incident.event_class),
         "missing": list(incident.missing),
         "revision": incident.revision,
         "first_received_at": live.shown(incident.first_received_at),

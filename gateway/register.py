@@ -28,6 +28,7 @@ from gateway.core.model import (
     Message,
     MessageState,
     Report,
+    Severity,
 )
 from gateway.house import House
 from gateway.i18n import _
@@ -268,6 +269,8 @@ class _Work:
             missing=found.missing,
             sensitive=found.sensitive or report.sensitive,
             needs_person=needs_person,
+            severity=found.severity,
+            event_class=found.event_class,
             first_received_at=row.received_at,
             next_step=_next_step(action, needs_person),
         )
@@ -306,6 +309,8 @@ class _Work:
             review=found.review or before.review,
             missing=again.missing,
             sensitive=before.sensitive or found.sensitive or report.sensitive,
+            severity=self._severity(before, facts, again),
+            event_class=before.event_class or found.event_class or again.event_class,
         )
         incident = incidents.update(self.tx, incident)
         self._link(incident, "read", None)
@@ -323,11 +328,22 @@ class _Work:
         told = incident if before.state == "below_threshold" else msgspec.structs.replace(incident, report=report)
         route = self._send(told, moment, verdict.why) if incident.state in ("open", "followed_up") else ()
         shown = msgspec.structs.replace(
-            found, items=tuple(Match(item=item, why=incident.why.get(item, ())) for item in items), missing=incident.missing
+            found,
+            items=tuple(Match(item=item, why=incident.why.get(item, ())) for item in items),
+            missing=incident.missing,
+            severity=incident.severity,
+            event_class=incident.event_class,
         )
         return Taken(
             action=action, incident=incident, report=report, found=shown, moment=moment, route=route, because=verdict.why
         )
+
+    def _severity(self, before: Incident, facts: Report, again: Classification) -> Severity | None:
+        """The degree of all that is known now. A follow-up need not say again what kind of accident it was."""
+        scale = self.house.config.catalogue.severity
+        if again.severity is not None or before.severity is None or scale is None:
+            return again.severity
+        return scale.grade(facts)
 
     def _link(self, incident: Incident, state: MessageState, why: str | None) -> None:
         carrier = self.prepared.message.message_id or self.row.carrier_id

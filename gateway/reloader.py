@@ -125,6 +125,7 @@ class Reloader:
         for warning in ready.config.warnings:
             if warning.grave:
                 service.alarms.raise_("conf", why=str(warning))
+        service.idle_sockets()
         log.info(_("configuration read again: {changed}").format(changed=", ".join(ready.plan.changed) or _("no change")))
         return {
             "reloaded": True,

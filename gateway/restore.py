@@ -19,7 +19,7 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.audit.verify import rotated, verify_files
-from gateway.backup import AUDIT, MANIFEST, STORE, TABLES, BackupError, Hashed, Manifest, sync_folder
+from gateway.backup import AUDIT, MANIFEST, STORE, TABLES, VERIFYING, BackupError, Hashed, Manifest, sync_folder
 from gateway.conf_edit import set_key
 from gateway.core.model import Event
 from gateway.i18n import _
@@ -28,7 +28,7 @@ from gateway.store.copying import Peek
 from gateway.store.ids import Ids
 from gateway.store.keys import StoreKeys
 
-_MEMBER = re.compile(r"state/gateway\.db|tables/[a-z_]+|audit/[\w.-]+|conf/[\w.-]+(/[\w.-]+)?|manifest\.json")
+_MEMBER = re.compile(r"state/gateway\.db|tables/[a-z_]+|audit/[\w.-]+|conf/[^/\x00]+(/[^/\x00]+)?|manifest\.json")
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +103,7 @@ def unpack(file: Path, folder: Path) -> Manifest:
         with tarfile.open(file, "r:*") as tar:
             for member in tar:
                 data = tar.extractfile(member) if member.isreg() else None
-                if data is None or not _MEMBER.fullmatch(member.name) or ".." in member.name or member.name in found:
+                if data is None or not _MEMBER.fullmatch(member.name) or ".." in member.name.split("/") or member.name in found:
                     raise BackupError(_("{file} is no backup of the gateway: member {name}").format(file=file, name=member.name))
                 if member.name == MANIFEST:
                     text = data.read()
@@ -137,7 +137,7 @@ def unpack(file: Path, folder: Path) -> Manifest:
 def verify(file: Path, folder: Path) -> Restored:
     """Check a backup without bringing it back: sums and, for SQLite, the record against the journal. ``folder`` is for the
     unpacked files, which are removed. Raises ``BackupError``."""
-    staging = Path(tempfile.mkdtemp(prefix=".verify-", dir=folder))
+    staging = Path(tempfile.mkdtemp(prefix=VERIFYING, dir=folder))
     try:
         manifest = unpack(file, staging)
         if manifest.backend != "sqlite":

@@ -114,6 +114,7 @@ class Service:
         self.control = ControlServer(config.state / "control.sock", self.live)
         await self.control.start()
         await self._serve_http()
+        self.idle_sockets()
         self.keep(self.pools["parse"].start(), "prewarm")
         self.keep(self.reloader.run(), "reloader")
         set_aside()
@@ -193,6 +194,14 @@ class Service:
         except OSError as error:
             why = _("the HTTP server could not start: {error}").format(error=error.strerror or type(error).__name__)
             self.alarms.raise_("start", why=why, name="http")
+
+    def idle_sockets(self) -> None:
+        """Whoever calls at a socket that systemd keeps open and no channel holds would wait for ever, and nobody would know."""
+        if self.ways.waiting:
+            return  # a way that is not up yet has its own alarm, and may be the one
+        for name in activation.idle():
+            why = _("systemd keeps the socket {name} open and no channel takes it: whoever calls there is not answered")
+            self.alarms.raise_("conf", why=why.format(name=name), name=name)
 
     def wake(self) -> None:
         """Desk, dispatch and chores look at once for work."""

@@ -5,6 +5,7 @@ The order follows the references: ways in and out have names, offices name ways,
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ from gateway.settings_model import (
     DispatchSettings,
     DoctorSection,
     GatewayFile,
+    GatewaySection,
     HttpSection,
     Limits,
     LogSection,
@@ -52,6 +54,9 @@ __all__ = ["ConfError", "Config", "Configured", "Fault", "check", "language", "l
 FILES = ("gateway", "directory", "catalogue", "clocks", "gazetteer", "reading")
 OPTIONAL = ("cap",)
 FOLDERS = {"channels.d": ("channel", "transport"), "routes.d": ("router", "reader", "classifier")}
+CONTROL = "control.sock"
+SOCKET_PATH = 107
+"""Bytes of a UNIX socket's path on Linux, sun_path in unix(7), without the closing zero."""
 SORTS = tuple(sort for sorts in FOLDERS.values() for sort in sorts)
 
 
@@ -117,6 +122,39 @@ class Config:
         return self.digest[:16]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """Where a configuration keeps things: enough to reach its daemon, its store and its record. Paths are absolute."""
+
+    path: Path
+    timezone: str
+    state: Path
+    audit_log: Path
+    secrets: Path
+    store_url: str
+
+
+def whereabouts(conf_dir: Path) -> Whereabouts | None:
+    """What [gateway] of gateway.toml says, whatever is wrong elsewhere; None where that table itself cannot be used."""
+    try:
+        data = tomllib.loads((conf_dir / "gateway.toml").read_text(encoding="utf-8-sig"))
+        return _whereabouts(conf_dir.resolve(), GatewaySection.model_validate(data.get("gateway", {})))
+    except (OSError, ValueError):
+        return None
+
+
+def _whereabouts(root: Path, section: Any) -> Whereabouts:
+    state = root / section.state
+    return Whereabouts(
+        path=root,
+        timezone=section.timezone,
+        state=state,
+        audit_log=root / section.audit_log if section.audit_log else state / "audit.jsonl",
+        secrets=root / section.secrets,
+        store_url=_store_url(section.store, root, state),
+    )
+
+
 def language(conf_dir: Path) -> Lang:
     """The language that conf asks for, read before anything else so that faults are told in it; zh where it cannot be."""
     try:
@@ -163,6 +201,7 @@ class _Loader:
         domain = conf_domain.parse(reader, self.files)
         context = self._context(domain)
         main = self._table("gateway", GatewayFile, context)
+        self._socket_path(main)
         plugins = {sort: list(self._plugins(sort, context)) for sort in SORTS}
         book = self._table("directory", DirectoryFile, context)
         cap = self._table("cap", CapFile, context)
@@ -179,6 +218,16 @@ class _Loader:
         if serious or main is None or directory is None:
             raise ConfError((f for f in reader.faults if f.grave), causes=(f for f in self.host.faults if f.grave))
         return _config(self, main, plugins, domain, calendar, directory, roster, templates, cap or CapFile())
+
+    def _socket_path(self, main: GatewayFile | None) -> None:
+        """The kernel takes no longer path for a socket, and says nothing of use when it refuses one."""
+        source = self.files["gateway"]
+        if main is None or source is None:
+            return
+        size = len(os.fsencode(_whereabouts(self.root.resolve(), main.gateway).state / CONTROL))
+        if size > SOCKET_PATH:
+            text = _("the path of {name} in it would have {size} bytes; allowed: {most}")
+            self.reader.at(source, ("gateway", "state"), text.format(name=CONTROL, size=size, most=SOCKET_PATH))
 
     def _read(self) -> None:
         reader = self.reader
@@ -310,18 +359,17 @@ def _config(
     templates: Mapping[str, str],
     cap: CapFile,
 ) -> Config:
-    section, root = main.gateway, loader.root.resolve()
-    state = root / section.state
+    section, where = main.gateway, _whereabouts(loader.root.resolve(), main.gateway)
     assert domain.catalogue is not None and domain.gazetteer is not None and domain.words is not None
     return Config(
-        path=root,
+        path=where.path,
         city=section.city,
-        timezone=section.timezone,
+        timezone=where.timezone,
         lang=section.lang,
-        state=state,
-        audit_log=root / section.audit_log if section.audit_log else state / "audit.jsonl",
-        secrets=root / section.secrets,
-        store_url=_store_url(section.store, root, state),
+        state=where.state,
+        audit_log=where.audit_log,
+        secrets=where.secrets,
+        store_url=where.store_url,
         limits=main.limits,
         dispatch=main.dispatch,
         channels=tuple(plugins["channel"]),

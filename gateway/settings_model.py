@@ -11,7 +11,7 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.i18n import _
@@ -85,6 +85,15 @@ class GatewaySection(Section):
         pattern=r"^$|^sqlite:///.+|^postgresql\+psycopg://.+",
         description="sqlite:///PATH or postgresql+psycopg://…; empty: gateway.db in the state folder",
     )
+
+    @field_validator("store")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        # The file is no secret's place: others may read it, and backups hold it.
+        if re.search(r"://[^/@]*:[^/@]*@|[?&]password=", value):
+            raise _wrong(_("holds a password"), _("allowed: a URL without one; put it into a file that PGPASSFILE names"))
+        return value
+
     demo: bool = Field(default=False, description="true only in a configuration written by init --demo")
 
 

@@ -23,6 +23,8 @@ from gateway.settings import Config, Configured
 log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
+PATIENCE = 1.0
+"""So long a way may keep the next one from starting; what takes longer goes on beside the others."""
 STOP_SECONDS = 5.0
 RETRY_FIRST = 1.0
 RETRY_LONGEST = 60.0
@@ -124,16 +126,18 @@ class Ways:
             return True
 
     async def start(self, sort: Sort, names: Iterable[str] | None = None, intake: Any = None) -> list[str]:
-        """Start the ways of ``sort`` (those of ``names``); returns the names of those that must be tried again.
+        """Start the ways of ``sort`` (those of ``names``) in their order; returns the names of those that are not up yet.
 
         One that cannot start is an alarm; it never keeps the others from working, and is tried until it comes up."""
         self._intake = intake or self._intake
         late = []
         for name in list(self._running(sort)) if names is None else names:
             way = Way(sort, name)
-            if not await self._try(way):
+            first = asyncio.create_task(self._try(way))
+            await asyncio.wait({first}, timeout=PATIENCE)
+            if not first.done() or not first.result():
                 late.append(name)
-                self._retries[way] = asyncio.create_task(self._again(way), name=f"start-{sort}-{name}")
+                self._retries[way] = asyncio.create_task(self._again(way, first), name=f"start-{sort}-{name}")
         return late
 
     async def stop(self, sort: Sort, names: Iterable[str] | None = None) -> None:
@@ -191,6 +195,11 @@ class Ways:
                 why = _("{name} could not read its files again and goes on with the old ones: {error}")
                 self.alarms.raise_("plugin", why=why.format(name=way.name, error=_told(error)), plugin=way.name)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a way is not up yet."""
+        return bool(self._retries)
+
     def _running(self, sort: Sort) -> dict[str, Any]:
         return self.channels if sort == "channel" else self.transports
 
@@ -211,12 +220,12 @@ class Ways:
         self.failed.pop(way, None)
         return True
 
-    async def _again(self, way: Way) -> None:
-        wait = RETRY_FIRST
-        while True:
+    async def _again(self, way: Way, first: asyncio.Task[bool]) -> None:
+        """Go on until ``way`` is up; ``first`` is the try that its starter did not wait for or that failed."""
+        wait, up = RETRY_FIRST, await first
+        while not up:
             await self._sleep(wait)
-            if await self._try(way):
-                break
+            up = await self._try(way)
             wait = min(RETRY_LONGEST, wait * 2)
         self._retries.pop(way, None)
         log.info(_("{name} is up now").format(name=way.name))

@@ -2,6 +2,7 @@
 # Installs or upgrades the gateway on this machine, as root, from the folder that `make bundle` wrote. It needs no internet, starts
 # nothing and changes no configuration that is there already. --units leaves /opt/jibao alone and installs the rest.
 set -eu
+umask 022
 cd "$(dirname "$0")"
 PREFIX=/opt/jibao
 CONF=/etc/jibao

@@ -9,7 +9,8 @@ if [ -d /run/systemd/system ]; then
 fi
 for NAME in gateway.service gateway.socket gateway-lmtp.socket gateway-http.socket gateway-console.socket gateway-backup.service \
     gateway-backup.timer; do
-    rm -rf "${UNITS:?}/$NAME" "/etc/systemd/system/$NAME.d"
+    rm -f "${UNITS:?}/$NAME"
+    [ "${1:-}" != "--purge" ] || rm -rf "/etc/systemd/system/$NAME.d"
 done
 rm -f /usr/local/lib/sysusers.d/jibao.conf /usr/local/lib/tmpfiles.d/jibao.conf /etc/logrotate.d/jibao
 rm -rf /opt/jibao
@@ -20,5 +21,5 @@ if [ "${1:-}" = "--purge" ]; then
     groupdel jibao-conf 2>/dev/null || true
     echo "the gateway is gone, and everything it kept"
 else
-    echo "the gateway is gone; kept: /etc/jibao, /etc/credstore/jibao.*, /var/lib/jibao, /var/lib/jibao-backup, /var/log/jibao"
+    echo "the gateway is gone; kept: /etc/jibao, /etc/systemd/system/gateway*.d, /etc/credstore/jibao.*, /var/lib/jibao, /var/lib/jibao-backup, /var/log/jibao"
 fi

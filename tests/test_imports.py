@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = {
     "gateway/core": ("gateway.core",),
     "gateway/reading": ("gateway.core", "gateway.reading"),
-    "gateway/store": ("gateway.core", "gateway.store"),
+    "gateway/store": ("gateway.core", "gateway.store", "gateway.i18n"),
     "gateway/audit": ("gateway.core", "gateway.store", "gateway.audit", "gateway.i18n"),
     "plugins": ("gateway.api", "gateway_plugins"),
 }

@@ -16,6 +16,7 @@ import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway import ways
 from gateway.alarms import Alarms
 from gateway.api import Settings
 from gateway.conf_book import Book
@@ -231,6 +232,22 @@ async def test_a_taken_port_is_an_alarm_and_the_channel_comes_up_by_itself(house
     await house.sleep.over()
     assert Toy.log[-1] == "+a" and house.up == [Way("channel", "a")] and house.ways.failed == {}
     house.at += timedelta(seconds=60)
+
+
+async def test_one_that_hangs_in_its_start_keeps_nobody_waiting(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.secret("pin", "1234")
+    monkeypatch.setattr(ways, "PATIENCE", 0.01)
+    begun = asyncio.Event()
+
+    async def hangs(_intake: Any = None) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(house.ways.channels["a"], "start", hangs)
+    assert await house.ways.start("channel") == ["a"]
+    assert begun.is_set() and Toy.log == ["+b"] and house.ways.waiting
+    await house.ways.stop("channel")
+    assert not house.ways.waiting and sorted(Toy.log[1:]) == ["-a", "-b"], "and it can be stopped"
 
 
 async def test_waiting_to_start_ends_with_the_stop(house: House) -> None:

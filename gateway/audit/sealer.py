@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gateway.audit import chain
 from gateway.audit.chain import Algorithm
+from gateway.i18n import _
 from gateway.store import Store, Tx, journal
 from gateway.store.journal import Entry, Sealed
 
@@ -134,8 +135,9 @@ class Sealer:
         found = chain.tail(end)
         entry = self._store.read_now(lambda tx: journal.sealed_at(tx, found.seq)) if found is not None else None
         if found is None or entry is None or entry.hash != found.hash:
-            where = "its last line is not an audit line" if found is None else f"at place {found.seq}"
-            raise AuditMismatch(f"{path} and the journal disagree: {where}; keep the file as it is and begin another")
+            where = _("its last line is not an audit line") if found is None else _("at place {seq}").format(seq=found.seq)
+            text = _("{path} and the journal disagree: {where}; keep the file as it is and begin another")
+            raise AuditMismatch(text.format(path=path, where=where))
         return found.seq
 
     def _follow_rotation(self) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "reload": "daemon",
     "demo": "daemon",
     "explain": "explaining",
+    "catalogue": "catalogue",
     "incidents": "register",
     "incident": "register",
     "messages": "register",

@@ -27,9 +27,21 @@ def audit() -> None:
 
 
 def _log(conf: Path, file: Path | None) -> Path:
-    from gateway.cli.link import load
+    from gateway.cli.link import located
 
-    return file or load(conf).audit_log
+    return file or located(conf).audit_log
+
+
+def _names(conf: Path) -> dict[str, str]:
+    """The offices' names by id; none while the configuration has a fault: the record can be read all the same."""
+    from gateway.host import Host
+    from gateway.settings import ConfError
+    from gateway.settings import load as load_conf
+
+    try:
+        return {office.id: office.name for office in load_conf(conf, Host.load(conf)).directory.offices}
+    except ConfError:
+        return {}
 
 
 @audit.command()
@@ -48,11 +60,9 @@ def tail(conf: Path, follow: bool, lines: int, file: Path | None, raw: bool) -> 
     """
     from gateway.audit.follow import tail as following
     from gateway.audit.text import render
-    from gateway.cli.link import load
 
-    config = load(conf)
-    path = file or config.audit_log
-    names = {office.id: office.name for office in config.directory.offices}
+    path = _log(conf, file)
+    names = _names(conf)
     if not path.exists() and not follow:
         fail(_("no audit log at {path}").format(path=path))
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from gateway.cli import Translated, TranslatedGroup, fail
-from gateway.cli.link import do, load
+from gateway.cli.link import do, load, located
 from gateway.cli.show import as_json, table
 from gateway.i18n import _
 
@@ -66,22 +68,25 @@ def backup(conf: Path, target: Path, verify: bool, keep: int | None, rate: float
     from gateway.core.errors import StorageTrouble
     from gateway.store import StoreRefused
 
-    config = load(conf)
+    # Shutting down or a time limit sends SIGTERM: what is half written goes then, too.
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(128 + signal.SIGTERM))
+    config = located(conf)
     try:
-        made = backups.write(config, target, _now(config), rate=rate, keep=keep or 0)
+        made = backups.write(config, target, _now(config), rate=rate, folder_only=keep is not None)
         checked = restores.verify(made.path, made.path.parent) if verify else None
+        removed = backups.prune(made.path.parent, keep) if keep else []
     except (backups.BackupError, StorageTrouble, StoreRefused, OSError) as error:
         return fail(str(error))
     if as_json_:
         shown = {"path": str(made.path), "size": made.size, "seq": made.manifest.seq, "hash": made.manifest.hash}
-        return as_json({**shown, "verified": checked is not None, "removed": [str(path) for path in made.removed]})
+        return as_json({**shown, "verified": checked is not None, "removed": [str(path) for path in removed]})
     text = _("{path}: {size:.1f} MiB, schema {schema}, record up to place {seq}")
     shown_size = made.size / (1 << 20)
     click.echo(text.format(path=made.path, size=shown_size, schema=made.manifest.schema, seq=made.manifest.seq))
     if checked is not None:
         click.echo(_("verified: {count} files, {lines} lines of the record").format(
             count=len(checked.manifest.files), lines=checked.lines))  # fmt: skip
-    for path in made.removed:
+    for path in removed:
         click.echo(_("removed {path}").format(path=path))
     secrets = _("secrets are not in it: keep {path} apart; without it nobody can read the texts")
     click.echo(secrets.format(path=config.secrets / "store-key"))

@@ -13,7 +13,7 @@ import click
 
 from gateway.cli import Translated, fail
 from gateway.cli.reasons import reason
-from gateway.cli.show import as_json, aside, element, figure, listed, moment, occurred, safe
+from gateway.cli.show import as_json, aside, element, figure, listed, moment, occurred, safe, severity
 from gateway.core.errors import Malformed
 from gateway.core.model import FIGURES
 from gateway.core.render import display_number
@@ -115,6 +115,10 @@ def _print(shown: dict[str, Any], colour: bool) -> None:
         click.echo(f"{_('item')} {match['item']}: {safe(listed(match['why']))}")
     for doubt in shown["review"]:
         click.echo(f"{_('review')} {doubt['item'] or ''}: {safe(reason(doubt['because']))}")
+    if shown["severity"]:
+        click.echo(f"{_('severity')}: {severity(shown['severity'])}")
+    if found := shown["event_class"]:
+        click.echo(f"{_('class')}: {safe(found['code'])} {safe(found['name'])}")
     if shown["needs_person"]:
         click.echo(f"{_('needs a person')}: {safe(reason(shown['needs_person']))}")
     if shown["missing"]:

@@ -13,7 +13,7 @@ from gateway.control import ask
 from gateway.core.errors import StorageTrouble
 from gateway.i18n import _
 from gateway.operations import Live, OperationError, perform_now
-from gateway.settings import Config
+from gateway.settings import Config, Whereabouts, whereabouts
 
 
 def load(conf: Path) -> Config:
@@ -30,18 +30,22 @@ def load(conf: Path) -> Config:
         return fail(_("{count} faults in {conf}").format(count=len(error.faults), conf=conf))
 
 
+def located(conf: Path) -> Whereabouts | Config:
+    """Where ``conf`` keeps things, although another part of it may have a fault; the faults of that table end the command."""
+    return whereabouts(conf) or load(conf)
+
+
 def do(conf: Path, name: str, **args: Any) -> Any:
-    """Carry out an operation: in the daemon if one runs, else here."""
-    config = load(conf)
+    """Carry out an operation: in the daemon if one runs, whatever is written in ``conf`` by now, else here."""
+    path = located(conf).state / "control.sock"
     try:
-        return ask(config.state / "control.sock", name, args)
+        return ask(path, name, args)
     except ConnectionError:
-        return _without_daemon(config, name, args)
+        return _without_daemon(load(conf), name, args)
     except OperationError as error:
         return fail(str(error))
     except PermissionError:
-        text = _("no right to {path}; allowed: members of the group that owns it")
-        return fail(text.format(path=config.state / "control.sock"))
+        return fail(_("no right to {path}; allowed: members of the group that owns it").format(path=path))
     except OSError as error:
         return fail(_("the daemon does not answer: {error}").format(error=type(error).__name__))
 

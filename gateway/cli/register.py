@@ -13,7 +13,7 @@ import click
 from gateway.cli import Translated, TranslatedGroup, fail
 from gateway.cli.link import do
 from gateway.cli.reasons import reason
-from gateway.cli.show import as_json, element, figure, listed, moment, occurred, safe, table
+from gateway.cli.show import as_json, element, figure, listed, moment, occurred, safe, severity, table
 from gateway.cli.show import number as parted
 from gateway.core.model import FIGURES, DeliveryState, IncidentState, MessageState
 from gateway.core.render import display_number
@@ -133,6 +133,8 @@ def _print_incident(shown: dict[str, Any]) -> None:
     lines = [
         (_("items"), listed(shown["items"])),
         (_("review"), listed(f"{d.get('item') or ''} {reason(d['because'])}".strip() for d in shown["review"])),
+        (_("severity"), severity(shown["severity"])),
+        (_("class"), " ".join((shown["event_class"] or {}).values())),
         (_("needs a person"), reason(shown["needs_person"])),
         (_("occurred"), occurred(when.get("value"), when.get("qualifier", "exact"))),
         (_("place"), (report.get("place") or {}).get("text")),

@@ -14,7 +14,10 @@ from gateway.core import render
 from gateway.core.model import Figure
 from gateway.i18n import _, lang, listed, moment, number
 
-__all__ = ["as_json", "aside", "element", "figure", "listed", "moment", "number", "occurred", "pad", "safe", "table", "width"]
+__all__ = [
+    "as_json", "aside", "element", "figure", "listed", "moment", "number", "occurred", "pad", "safe", "severity", "table",
+    "width",
+]  # fmt: skip
 
 QUALIFIERS = {"at_least": "at least ", "about": "about ", "nearly": "nearly ", "over": "over "}
 
@@ -86,6 +89,16 @@ def occurred(value: str | None, qualifier: str = "exact") -> str:
     """When it happened, with its qualifier where the text was not sure."""
     text = moment(value)
     return text if qualifier == "exact" or not text else f"{text} ({_(qualifier)})"
+
+
+def severity(found: dict[str, Any] | None) -> str:
+    """How grave an accident is, in the rule's own words: 至少较大（死亡 3 人 ≥ 3 人）; empty where no rule says."""
+    if not found:
+        return ""
+    level = found["level"] or _("not decided yet")
+    if found["level"] and found["at_least"]:
+        level = _("at least {level}").format(level=level)
+    return safe(level) + aside(safe(listed(found["why"])))
 
 
 def aside(text: str) -> str:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from gateway.core.conditions import Condition, Text, Words, parse_concepts, parse_condition
 from gateway.core.model import Classification, Doubt, Match, Report
 from gateway.core.parsing import ParseFault, ParseFaults, Table
+from gateway.core.severity import Classed, Scale, event_class, parse_classes, parse_scale
 
 CatalogueFault = ParseFault
 
@@ -39,22 +40,28 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     kinds: dict[str, tuple[str, ...]]
     elements: tuple[str, ...]
     digest: str
+    severity: Scale | None = None
+    classes: tuple[Classed, ...] = ()
 
     @classmethod
     def parse(cls, data: object) -> Catalogue:
         """The catalogue of a parsed TOML file. Raises ``ParseFaults`` whose ``faults`` are all that is wrong."""
         faults: list[CatalogueFault] = []
         root = Table(data, (), faults)
-        root.only("concepts", "kinds", "report", "item")
+        root.only("concepts", "kinds", "report", "item", "severity", "class")
         concepts = parse_concepts(root)
         kinds = _kinds(root, concepts)
         items = _items(root, concepts, kinds)
         elements = _elements(root)
+        severity = parse_scale(root, concepts)
+        classes = parse_classes(root, (*(item.id for item in items), *kinds))
         if faults:
             raise ParseFaults(faults)
         canonical = json.dumps(data, ensure_ascii=False, sort_keys=True, default=str)
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:16]
-        return cls(items=items, concepts=concepts, kinds=kinds, elements=elements, digest=digest)
+        return cls(
+            items=items, concepts=concepts, kinds=kinds, elements=elements, digest=digest, severity=severity, classes=classes
+        )
 
     def item(self, name: str) -> Item | None:
         """The item of that id."""
@@ -126,23 +133,36 @@ def classify(catalogue: Catalogue, report: Report, *, subject: str = "") -> Clas
     for item in catalogue.items:
         answer = item.condition.judge(report, text)
         if item.id in report.cites:
-            met.append(Match(item=item.id, why=(f"来报引用{item.id}", *answer.why)))
+            met.append(Match(item=item.id, why=_why(item, answer.why, f"来报引用{item.id}")))
         elif answer.met:
-            met.append(Match(item=item.id, why=answer.why))
+            met.append(Match(item=item.id, why=_why(item, answer.why)))
         elif answer.met is None:
             doubts.append(Doubt(item=item.id, because="；".join(dict.fromkeys(answer.open))))
         else:
             continue
         sensitive = sensitive or item.sensitive
         kinds.extend(item.kinds if met and met[-1].item == item.id else ())
+    kinds = list(dict.fromkeys(kinds))
+    keys = (*(match.item for match in met), *(doubt.item for doubt in doubts if doubt.item), *kinds)
     return Classification(
         items=tuple(met),
         review=tuple(doubts),
         missing=_missing(catalogue.elements, report),
         sensitive=sensitive,
-        kinds=tuple(dict.fromkeys(kinds)),
+        kinds=tuple(kinds),
         rules=catalogue.digest,
+        severity=catalogue.severity.judge(report, text) if catalogue.severity else None,
+        event_class=event_class(catalogue.classes, keys, text),
     )
+
+
+def _why(item: Item, reasons: tuple[str, ...], cited: str = "") -> tuple[str, ...]:
+    """First a sentence for a leader: the item and the figures that reach it, else the words; then the words it was known by."""
+    reasons = tuple(dict.fromkeys(reasons))
+    words = tuple(reason for reason in reasons if reason.startswith("“"))
+    figures = tuple(reason for reason in reasons if reason not in words)
+    grounds = (*((cited,) if cited else ()), *figures) or (f"来报写有{'、'.join(words[:2])}",)
+    return ("，".join((item.title, *grounds)), *words)
 
 
 def _missing(elements: tuple[str, ...], report: Report) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ A condition is a table with exactly one of these forms:
     { near = ["petition", "capital"] }      words of all these concepts in one sentence
     { field = "deaths", at_least = 1 }      a figure of the report (以上 includes the number itself)
     { sum = ["deaths", "injured"], at_least = 5 }
+    { stated = "forest_mu" }                a figure above zero, however small
 
 ``unstated = "no"`` beside a threshold means that silence settles it: a report that does not mention fallen houses is in no
 doubt about them. Without it a figure that is not stated, or stated as unknown, leaves the condition open.
@@ -33,17 +34,20 @@ FIELDS = (*FIGURES, "casualties", "unaccounted")
 
 NAMES = {
     "deaths": "死亡", "injured": "受伤", "seriously_injured": "重伤", "missing": "失踪", "poisoned": "中毒", "ill": "发病",
-    "trapped": "被困", "participants": "参与人数", "evacuated": "转移", "affected": "受灾人口", "loss_yuan": "损失（元）", "houses": "倒塌房屋",
-    "forest_mu": "森林（亩）", "crop_mu": "农作物受灾（亩）", "crop_lost_mu": "绝收（亩）", "casualties": "死伤", "unaccounted": "失联被困",
+    "trapped": "被困", "participants": "参与人数", "evacuated": "转移", "affected": "受灾人口", "loss_yuan": "损失", "houses": "倒塌房屋",
+    "forest_mu": "森林受害", "crop_mu": "农作物受灾", "crop_lost_mu": "农作物绝收", "casualties": "死伤", "unaccounted": "失联被困",
 }  # fmt: skip
-_FORMS = ("all", "any", "none", "term", "near", "field", "sum")
+UNITS = {"loss_yuan": "元", "houses": "间", "forest_mu": "亩", "crop_mu": "亩", "crop_lost_mu": "亩"}
+"""The units of ``NAMES`` that do not count people."""
+_FORMS = ("all", "any", "none", "term", "near", "field", "sum", "stated")
 _HURT = ("deaths", "injured", "seriously_injured", "casualties")
 """A report that says how many are hurt and nothing of dead ones (or the other way round) leaves no doubt about them."""
 _GAP = 12
 _TEXT_LIMIT = 60_000
 _DENIED = re.compile(
     r"(?:未|没有?|无|非|不是|并非|排除|防止|避免|预防|杜绝|防范|以免|谨防|严防|未发现|未造成|没发生|未发生|没造成"
-    r"|不构成|未引发|不存在|否认)(?:有|任何|造成|发生|出现|人员|明显|较大|大的|引起|导致|被){0,3}$"
+    r"|不构成|未引发|不存在|否认)(?:有|任何|造成|发生|出现|人员|明显|较大|大的|引起|导致|被|人为|一起|一例){0,3}$"
+    r"|(?:未发生|未发现|未出现|没有发生|没有发现|没发现|不存在)[^，。;:、\n]{1,6}(?:、[^，。;:、\n]{1,6})?[、或和及]被?$"
 )
 _SENTENCE = re.compile(r"[^。!?;\n]+")
 
@@ -66,8 +70,12 @@ class Text:
     def hits(self, concept: str) -> tuple[tuple[int, str], ...]:
         """The places and words of ``concept`` that are not denied, in order; the first few of each word."""
         if concept not in self._found:
-            self._found[concept] = tuple(sorted(self._search(self._concepts[concept])))
+            self._found[concept] = self.find(self._concepts[concept])
         return self._found[concept]
+
+    def find(self, words: Words) -> tuple[tuple[int, str], ...]:
+        """The same for words that no concept names."""
+        return tuple(sorted(self._search(words)))
 
     def _search(self, words: Words) -> list[tuple[int, str]]:
         found = []
@@ -81,12 +89,12 @@ class Text:
             for tries, match in enumerate(pattern.finditer(self.text)):
                 if tries >= 50:
                     break
-                if not self._denied(match.start()):
+                if not self._denied(match.start()) and not self._denied(match.start(1)):
                     found.append((match.start(), match[0]))
         return found
 
     def _denied(self, at: int) -> bool:
-        return _DENIED.search(self.text[max(0, at - 10) : at]) is not None
+        return _DENIED.search(self.text[max(0, at - 18) : at]) is not None
 
     def sentence(self, at: int) -> tuple[int, int]:
         """The bounds of the sentence around ``at``."""
@@ -116,7 +124,7 @@ class Answer(Struct, frozen=True):
 class Condition(Struct, frozen=True, kw_only=True):
     """One condition of the catalogue, checked. ``form`` says which of its fields count."""
 
-    form: Literal["all", "any", "none", "term", "near", "threshold"]
+    form: Literal["all", "any", "none", "term", "near", "threshold", "stated"]
     parts: tuple[Condition, ...] = ()
     concepts: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
@@ -128,6 +136,9 @@ class Condition(Struct, frozen=True, kw_only=True):
         """What ``report`` and its ``text`` say to this condition."""
         if self.form == "threshold":
             return self._threshold(report)
+        if self.form == "stated":
+            figure = figure_of(report, self.fields[0])
+            return Answer(figure is not None and bool(figure.value))
         if self.form == "term":
             hits = text.hits(self.concepts[0])
             return Answer(True, (f"“{hits[0][1]}”",)) if hits else Answer(False)
@@ -148,37 +159,48 @@ class Condition(Struct, frozen=True, kw_only=True):
         return Answer(False)
 
     def _threshold(self, report: Report) -> Answer:
-        label = self.name or "+".join(NAMES[name] for name in self.fields)
         figures = [figure_of(report, name) for name in self.fields]
+        stated = [n for n, f in zip(self.fields, figures, strict=True) if f is not None and f.value is not None]
+        label = self.name if self.name and len(stated) == len(self.fields) else "、".join(NAMES[n] for n in stated or self.fields)
+        unit = UNITS.get(self.fields[0], "人")
         low = sum(f.value for f in figures if f is not None and f.value is not None)
-        if any(f is not None and f.value is not None for f in figures) and low >= self.at_least:
-            return Answer(True, (f"{label} {_shown(low)} ≥ {_shown(self.at_least)}",))
+        if stated and low >= self.at_least:
+            return Answer(True, (f"{label} {amount(low, unit)} ≥ {amount(self.at_least, unit)}",))
         hurt = any(f is not None and f.value is not None for f in (report.deaths, report.injured))
         unstated = [n for n, f in zip(self.fields, figures, strict=True) if f is None and not (hurt and n in _HURT)]
         unknown = [name for name, f in zip(self.fields, figures, strict=True) if f is not None and f.value is None]
         if unknown:
             return Answer(None, open=tuple(f"{NAMES[name]}不详" for name in unknown))
-        if (loose := _may_reach(figures, self.at_least)) is not None:
-            return Answer(None, open=(f"{label}{loose}，标准为 {_shown(self.at_least)}",))
+        if (loose := _may_reach(figures, self.at_least, unit)) is not None:
+            return Answer(None, open=(f"{label}{loose}，标准为 {amount(self.at_least, unit)}",))
         if unstated and self.unstated == "doubt":
             return Answer(None, open=tuple(f"未报{NAMES[name]}" for name in unstated))
         return Answer(False)
+
+
+def amount(value: float, unit: str) -> str:
+    """A number with its unit as it is written in a report: 3 人, 50 万元, 1.2 亿元, 6.5 亩."""
+    if unit == "元":
+        for one, word in ((100_000_000, "亿元"), (10_000, "万元")):
+            if value >= one and round(value / one, 4) == value / one:
+                return f"{value / one:.4f}".rstrip("0").rstrip(".") + f" {word}"
+    return f"{_shown(value)} {unit}"
 
 
 def _shown(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:g}"
 
 
-def _may_reach(figures: list[Figure | None], limit: float) -> str | None:
+def _may_reach(figures: list[Figure | None], limit: float, unit: str) -> str | None:
     """Why figures below the limit may still reach it: a range that ends above, or 数十 and the like."""
     stated = [f for f in figures if f is not None and f.value is not None]
     if not stated:
         return None
     high = sum(f.max if f.max is not None else (f.value or 0) for f in stated)
     if any(f.max is not None for f in stated) and high >= limit:
-        return f"在 {_shown(sum(f.value or 0 for f in stated))} 至 {_shown(high)} 之间"
+        return f"在 {_shown(sum(f.value or 0 for f in stated))} 至 {amount(high, unit)}之间"
     if any(f.qualifier == "at_least" and f.value for f in stated):
-        return f"至少 {_shown(sum(f.value or 0 for f in stated))}"
+        return f"至少 {amount(sum(f.value or 0 for f in stated), unit)}"
     return None
 
 
@@ -236,17 +258,21 @@ def parse_concepts(root: Table) -> dict[str, Words]:
     table = Table(root.data.get("concepts", {}), (*root.path, "concepts"), root.faults)
     made = {}
     for name in table.data:
-        words = table.texts(name, required=True)
-        folded = ["".join(map(fold_char, word)) for word in words]
-        plain = tuple(word for word in folded if "…" not in word)
-        gapped = tuple(_gapped(word.split("…")) for word in folded if "…" in word)
-        made[name] = Words(plain, gapped)
+        made[name] = parse_words(table.texts(name, required=True))
     return made
+
+
+def parse_words(words: tuple[str, ...]) -> Words:
+    """A list of words, folded as the texts are in which they are looked up."""
+    folded = ["".join(map(fold_char, word)) for word in words]
+    plain = tuple(word for word in folded if "…" not in word)
+    return Words(plain, tuple(_gapped(word.split("…")) for word in folded if "…" in word))
 
 
 def _gapped(pieces: list[str]) -> re.Pattern[str]:
     between = f"[^，。!?;\\n]{{0,{_GAP}}}?"
-    return re.compile(between.join(re.escape(piece) for piece in pieces))
+    *first, last = map(re.escape, pieces)
+    return re.compile(between.join((*first, f"({last})")))
 
 
 def parse_condition(table: Table, concepts: Mapping[str, Words]) -> Condition:
@@ -269,20 +295,32 @@ def parse_condition(table: Table, concepts: Mapping[str, Words]) -> Condition:
             if name not in concepts:
                 table.fault((form,), f"unknown concept {name!r}", ", ".join(sorted(concepts)))
         return Condition(form=form, concepts=names)  # type: ignore[arg-type]
-    return _parse_threshold(table, form)
+    if form == "stated":
+        table.only(form)
+        return Condition(form="stated", fields=(_field(table, form, table.text(form)),))
+    return parse_threshold(table)
 
 
-def _parse_threshold(table: Table, form: str) -> Condition:
+def _field(table: Table, form: str, name: str) -> str:
+    if name not in FIELDS:
+        table.fault((form,), f"unknown field {name!r}", ", ".join(FIELDS))
+        return FIELDS[0]
+    return name
+
+
+def parse_threshold(table: Table, *, unstated: Literal["doubt", "no"] = "doubt") -> Condition:
+    """A ``field`` or ``sum`` with its limit; ``unstated`` is what counts where the table does not say."""
+    form = "sum" if "sum" in table.data else "field"
     table.only(form, "at_least", "unstated", "name")
     names = (table.text("field"),) if form == "field" else table.texts("sum", required=True)
-    for name in names:
-        if name not in FIELDS:
-            table.fault((form,), f"unknown field {name!r}", ", ".join(FIELDS))
+    fields = tuple(_field(table, form, name) for name in names)
+    if len({UNITS.get(name, "人") for name in fields}) > 1:
+        table.fault((form,), "adds up different units", "figures of one unit")
     limit: Any = table.data.get("at_least")
     if not isinstance(limit, int | float) or isinstance(limit, bool) or limit <= 0:
         table.fault(("at_least",), "is missing" if limit is None else "is no such number", "a number above 0")
         limit = 1
-    unstated = table.choice("unstated", ("doubt", "no"), "doubt")
+    silence = table.choice("unstated", ("doubt", "no"), unstated)
     return Condition(
-        form="threshold", fields=names, at_least=limit, unstated=unstated, name=table.text("name", "")  # type: ignore[arg-type]
+        form="threshold", fields=fields, at_least=limit, unstated=silence, name=table.text("name", "")  # type: ignore[arg-type]
     )  # fmt: skip

@@ -293,6 +293,8 @@ def _figure(old: Figure | None, new: Figure | None, report: Report) -> Figure | 
 
 def _bare(value: Any) -> Any:
     """``value`` without the evidence that points into a text which is no longer there."""
+    if others := getattr(value, "others", None):
+        value = replace(value, others=tuple(replace(other, evidence=()) for other in others))
     return replace(value, evidence=()) if getattr(value, "evidence", None) else value
 
 

@@ -87,13 +87,28 @@ class Message(Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
 
 
-class Figure(Struct, frozen=True, kw_only=True):
-    """A number as the text states it. ``value`` None means the text says it is not known; ``max`` closes a range."""
+class Other(Struct, frozen=True, kw_only=True):
+    """A number that the same text states for the same thing, and that was not taken. Fields as in ``Figure``."""
 
     value: int | float | None
     qualifier: Qualifier = "exact"
     max: int | float | None = None
     evidence: tuple[Span, ...] = ()
+
+
+class Figure(Struct, frozen=True, kw_only=True):
+    """A number as the text states it. ``value`` None means the text says it is not known; ``max`` closes a range.
+
+    Where the text contradicts itself, ``others`` are the numbers that were not taken and ``why`` is the reason in a few
+    Chinese words (以最新合计为准); both are empty where it does not.
+    """
+
+    value: int | float | None
+    qualifier: Qualifier = "exact"
+    max: int | float | None = None
+    evidence: tuple[Span, ...] = ()
+    others: tuple[Other, ...] = ()
+    why: str = ""
 
 
 class Occurred(Struct, frozen=True, kw_only=True):
@@ -185,9 +200,30 @@ class Doubt(Struct, frozen=True, kw_only=True):
     because: str
 
 
+class Severity(Struct, frozen=True, kw_only=True):
+    """How grave an accident is (事故等级): the degree that the stated figures reach, and why, in a leader's words.
+
+    ``level`` None: no degree yet. ``at_least``: a figure is unknown or may still grow over the next limit. ``source`` is the
+    rule that has these degrees.
+    """
+
+    level: str | None
+    at_least: bool = False
+    why: tuple[str, ...] = ()
+    source: str = ""
+
+
+class EventClass(Struct, frozen=True, kw_only=True):
+    """The class of an event with its code, from the table that conf holds (GB/T 35561)."""
+
+    code: str
+    name: str
+
+
 class Classification(Struct, frozen=True, kw_only=True):
     """What the catalogue says of a report: items met, items in doubt, elements still missing. ``rules`` is the digest of
-    the catalogue that was used; ``kinds`` are the kinds of incident (traffic, fire …) that routing may ask for."""
+    the catalogue that was used; ``kinds`` are the kinds of incident (traffic, fire …) that routing may ask for. ``severity`` is
+    None where no rule gives degrees to such reports."""
 
     items: tuple[Match, ...] = ()
     review: tuple[Doubt, ...] = ()
@@ -195,6 +231,8 @@ class Classification(Struct, frozen=True, kw_only=True):
     sensitive: bool = False
     kinds: tuple[str, ...] = ()
     rules: str = ""
+    severity: Severity | None = None
+    event_class: EventClass | None = None
 
 
 class Incident(Struct, frozen=True, kw_only=True):
@@ -213,6 +251,8 @@ class Incident(Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     sensitive: bool = False
     needs_person: str | None = None
+    severity: Severity | None = None
+    event_class: EventClass | None = None
     first_received_at: datetime
     revision: int = 1
     next_step: str = ""

@@ -18,7 +18,7 @@ from gateway.reading.kind import sort_of
 from gateway.reading.marking import find_marking
 from gateway.reading.normalise import normalise
 from gateway.reading.people import who
-from gateway.reading.places import home_county, place
+from gateway.reading.places import home_county, is_local, place
 from gateway.reading.times import occurred
 from gateway.reading.words import Words
 
@@ -53,13 +53,15 @@ def read(
     spoken = turns(normal.text)
     people = who(normal, spoken)
     unit = people.unit or (sender_unit.name if sender_unit else None)
-    stated = figures(normal, spoken, corrects="更正" in normal.text[:60] or "有误" in normal.text[:80])
+    corrects = "更正" in normal.text[:60] or "有误" in normal.text[:80]
+    stated = figures(normal, spoken, corrects=corrects, before=received_at.year - (received_at.month < 3))
     clerk = [(t.start, t.end) for t in spoken if t.clerk]
     when, times = occurred(normal, received_at, clerk)
     home = home_county(gazetteer, people.unit, sender_unit.county if sender_unit else None)
-    local = home is not None or bool(gazetteer.counties_in(normal.text[:2000])) or bool(gazetteer.towns_in(normal.text[:2000]))
+    local = home is not None or is_local(normal.text[:2000], gazetteer)
     harm = any(stated[name].value for name in _HARM if name in stated)
-    sort = sort_of(normal.text, subject, message, words, local=local, figures=harm, told=when is not None)
+    told_of = None if when is None else "figures" if stated else "time"
+    sort = sort_of(normal.text, subject, message, words, local=local, figures=harm, told=told_of)
     fields: dict[str, Any] = {**stated, **sort._asdict()}
     if sort.noise not in (None, "news"):
         return Report(text=message.text, **sort._asdict())

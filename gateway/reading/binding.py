@@ -1,7 +1,8 @@
 """Ties each number of people to its own predicate: 2死5伤, 死亡人数由2人升至3人, 受伤的又增加两个，一共五个.
 
-Works on segments (what stands between two commas), where a Chinese report puts a number and its verb side by side. The
-result is a list of mentions; which of several wins is decided in ``figures``.
+Works on segments (what stands between two commas), where a Chinese report puts a number and its verb side by side; a subject
+whose verb only follows after the comma (车上4人，全部遇难) is carried over within its sentence. The result is a list of
+mentions; which of several wins is decided in ``figures``.
 """
 
 from __future__ import annotations
@@ -11,63 +12,60 @@ from typing import Literal, NamedTuple
 
 from gateway.reading.lazy import lazy
 from gateway.reading.numerals import Number
+from gateway.reading.predicates import Predicate, predicates
 from gateway.reading.quantities import Quantity
 
 Role = Literal["plain", "total", "increment", "update", "old"]
 
-_PREDICATES = {
-    "deaths": (
-        r"死亡|遇难|身亡|丧生|丧命|罹难|毙命|牺牲|殉职|被害|遇害|被杀|溺亡|溺水亡|坠亡|没救过来|没救活|没抢救过来"
-        r"|抢救无效|不治|没气了|去世"
-        r"|[烧淹砸炸撞压砍捅打毒摔憋闷踩]死|死了|(?<=[\d一二两三四五六七八九十人名个])[死亡](?!者|刑|因)"
-        r"|死(?=[\d一二两三四五六七八九十])"
-    ),
-    "seriously_injured": (r"重伤(?!员|者)|伤势较?(?:严?重|危重)|伤情较?(?:严?重|危重)|受伤较重|危重|病危|生命垂危|严重受伤"),
-    "light": r"轻伤(?!员|者)|轻微伤|受轻伤|伤势较轻",
-    "injured": (
-        r"受伤|负伤|[烧烫灼砍炸砸擦摔刺打咬冻撞压]伤(?!员|者|亡)|[砸撞压烧烫]着(?=[\d一二两三四五六七八九十仨俩几])|骨折|伤了|不同程度受?伤"
-        r"|(?<=[\d一二两三四五六七八九十人名个])伤(?!亡|者|员|情|势|病|口)"
-        r"|伤(?=[\d一二两三四五六七八九十])"
-    ),
-    "casualties": r"死伤|伤亡",
-    "both": r"没上来|没有上来|未上来|未升井|没升井|没出来|未出来|没能出来|没有出来",
-    "missing": r"失踪|失联|下落不明|没找到|尚未找到|未找到|失去联系|联系不上|冲走|卷走",
-    "trapped": r"被困|受困|被埋|掩埋|困在",
-    "poisoned": r"中毒",
-    "ill": (
-        r"发病(?!率)|患病|染病|呕吐|腹泻|腹痛|拉肚子|肚子[疼痛]|发烧|发热|不适|感染|确诊|病例|症状|吐(?=[,，、])"
-        r"|送医院?的|住院|就诊"
-    ),
-    "evacuated": r"疏散|转移|撤离|安置|撤出|撤走",
-    "affected": r"受灾(?!面积)|受影响|断粮|饮水困难",
-}
-_PREDICATE = lazy("|".join(f"(?P<{name}>{words})" for name, words in _PREDICATES.items()))
-_WEAK = lazy(
-    r"(?P<seriously_injured>重伤[员者])|(?P<injured>伤员|伤者|轻伤[员者])|(?P<deaths>遗体|尸体|死者)|(?P<ill>患者"
-    r"|病人|病号)"
-)
 _FILLER = lazy(
-    r"(?:人数|人员|人口|群众|村民|学生|总数|者|数|员|的|已|经|又|新|再|上升|下降|增加|升|增|降|减|至|到|达|为|共"
-    r"|一|合|累|总|计|有|由|从|是|:|还|就"
-    r"|目前|初步|统计|核实|核减|核定|核|调整|更正|变|了|都|约|下|上|另|因|当场|现|只){0,12}"
+    r"(?:应该?[为是]|住院|送医|就医|治疗|改为|成|人数|人员|人口|群众|村民|学生|矿工|工人|旅客|乘客|民众|职工|员工|人士|儿童|师生|居民|总数|者|数|员|的|已|经|又|新|再|上升|下降|回落|减少|增加|升|增|降|减|至|到|达|为|共"
+    r"|一|合|累|总|计|有|由|从|是|:|还|就|仍|分别|最新|最终|包括"
+    r"|目前|初步|统计|核实|核减|核定|核|调整|更正|变|了|都|约|下|上|另|因|当场|现|只|中|其|知|嘛|吧|大概|发现|找到|确认){0,14}"
 )
 _LOOSE = lazy(r"[^死伤抓]{0,14}")
-_SEGMENT = lazy(r"[^，。;!?、()\[\]【】\n]+")
+_SEGMENT = lazy(r"[^，。、;!?()\[\]【】\n]+")
+_ENDS = lazy(r"[。;!?\n]")
 _UPDATE = lazy(
-    r"升至|增至|上升[到至为]|增加[到至]|降[至为]|减[至为]|调整为|更正为|应为|应该是|改为|核减|核实为|变[为成]|而是"
-    r"|不对|实际[为是有]?|现为|达到|已达"
+    r"升至|增至|(?:上升|增加|减少|下降|回落|升高)[到至为]|降[至为]|减[至为]|调整为|更正为|应为|应该是|改为|核减|核实为|变[为成]|而是"
+    r"|不对|错了|实际[为是有]?|现为|达到|已达|最新"
 )
-_TOTAL = lazy(r"共|累计|合计|总计|总数|总共|截至")
-_INCREMENT = lazy(r"又|新增|再|另有|另|增加(?![到至])|新发现|还有")
+_TOTAL = lazy(r"(?<!公)共(?!同|和国|产)|累计|合计|总计|总数|总共|截至|至此|总人数")
+_INCREMENT = lazy(r"又|新增|再|另有|另|增加(?![到至为])|新发现|还有")
+_STILL = lazy(r"[^，。;\n]{0,12}(?:治疗|住院|观察|重症|监护|救治)")
 _OLD_AFTER = lazy(r"(?:的)?(?:升|增|上升|更正|改|调整|降|减|变|核)")
-_OLD_BEFORE = lazy(r"(?:原报|前报|此前|原先|误报|初报|上次报|原来|之前报)[^，。]{0,8}$")
-_QUESTION = lazy(r"有没有|是否|是不是|多少|几个人[?吗]")
-_AND = lazy(r"[^，。;!?()\n]{0,16}(?:、|及|和|与|以及)(?:另)?")
-_CAUSATIVE = lazy(r"(?:致人|致其|涉嫌.{0,4}致?)$")
+_REPLACED = lazy(
+    r"(?:的)?(?:有误|应为|应该是|更正为|改为|核实为|变[为成]|升至|增至|(?:上升|增加|减少|下降|回落)[到至为]|降[至为]|减[至为]|核减[至为]|调整[至为])"
+)
+_OLD_BEFORE = lazy(r"(?:原报|前报|此前|原先|误报|初报|上次报|原来|之前)[^，。]{0,10}$")
+_QUESTION = lazy(r"有没有|是否|是不是|多少|几个人?[?吗]|死没死")
+_AND = lazy(r"[^，。;!?()\n]{0,16}(?:、|及其?|和|与|以及)(?:另)?[^，。;!?()\n、]{0,8}")
+_SINCE = lazy(r"[^，。;\n]{0,6}(?:遗体|尸体|找到|寻获|生还|获救)")
+_APART = lazy(r"[获救]救|救[出起]|生还|脱[险困]|出院|送|逃|升井|幸存|安全|未|无|撤|归|回|抓|到场|赶")
+_FROM = lazy(
+    r"(?:由|从)[^，。;]{0,6}?(?:\d{1,6}|[一二两三四五六七八九十百]{1,4})(?:人|名|个|例)|\d{1,6}(?:人|名|个|例)(?=应为|改为|更正为|升至|增至)"
+)
+_AGENT = lazy(r"(?:被|遭到?|受到?|遭受)$")
+_OUR_HELP = lazy(r"救|搜|寻|找|看望|慰问|运送|护送|转运|处置|处理|调查|安抚|清理|打捞|照顾|陪护|接诊|善后")
+_HELPERS_BEFORE = lazy(
+    r"(?:出动|调集|调派|派出|组织|投入|增派|抽调|集结|动员|安排|抓获|拘留|控制|核载|限载|荷载|疏散|转移|撤离|安置|劝返|围观|救出|解救|获救|生还|核定|可乘|年龄|近)[^，。;]{0,6}$"
+)
+_HELPERS_AFTER = lazy(
+    r"余?(?:多|余)?(?:名|人)?[^，。;被遭受死伤]{0,4}(?:民警|警力|警察|消防|官兵|医护|医务|医生|护士|专家|队员|干部|救援|工作人员|记者|志愿者|嫌疑人|犯罪|特警|武警|士兵|军人|施救|医疗)"
+)
+_CONTINUES = lazy(
+    r"(?:后|随后|其后|之后|目前|现|已|均|都|全部?|无一|相继|陆续|先后|不幸|当场|随即|经|因|送|被|出现|抢救|最终|结果|事后|吃|饮|食用|饭后|用餐|下落不明|生死不明|[^，。;]{0,8}等[^，。;]{0,8}后)"
+)
+_DIES = lazy(r"经?[^，。;]{0,8}(?:抢救无效|不治|没(?:能)?救过来|没救活|没抢救过来|死亡|身亡|遇难|丧生|罹难|溺亡)")
+_MISTAKE = lazy(r"(?:不对|错了|说错|口误|应该是|不是)[，。、啊哦呃嗯]{0,3}$")
+_FILL_WORDS = re.compile("[吧吗呢啊呃嗯,，、]|不对|哦|错了|应该是?|说|我|那个")
+_CHANGED = ("injured", "seriously_injured", "light", "trapped", "missing", "treated", "ill", "swept")
 
 
 class Mention(NamedTuple):
-    """A figure as one place of the text states it; [start, end) covers number and predicate."""
+    """A figure as one place of the text states it; [start, end) covers number and predicate.
+
+    ``part``: it is counted in another; ``weak``: the words hint at it, and count only where nothing plain is said.
+    """
 
     field: str
     number: Number
@@ -75,34 +73,63 @@ class Mention(NamedTuple):
     start: int
     end: int
     part: bool = False
+    weak: bool = False
 
 
-class _Predicate(NamedTuple):
-    field: str
-    start: int
-    end: int
+class _Subject(NamedTuple):
+    """A number whose verb may come in a later segment of its sentence; ``made`` counts the mentions it has already."""
+
+    quantity: Quantity
+    part: bool
+    segment: int
+    made: int
 
 
 def mentions(text: str, people: list[Quantity], denied: list[tuple[int, int]], skip: list[tuple[int, int]]) -> list[Mention]:
     """Every number of people that ``text`` ties to a predicate, in order. ``denied`` and ``skip`` hold no figures."""
     found: list[Mention] = []
     index = 0
-    last_sentence = -1
+    last_sentence = sentence = past = 0
+    bare: Predicate | None = None
+    subject: _Subject | None = None
     people = _coordinated(text, people)
     for segment in _SEGMENT.finditer(text):
         start, end = segment.span()
         inside: list[Quantity] = []
         while index < len(people) and people[index].start < end:
-            if people[index].start >= start and not _within(people[index].start, skip):
-                inside.append(people[index])
+            quantity = people[index]
+            if quantity.start >= start and not _within(quantity.start, skip) and not _within(quantity.start, denied):
+                inside.append(quantity)
             index += 1
-        if not inside or _QUESTION.search(text, start, end):
+        if _ENDS.search(text, past, start):
+            sentence += 1
+            subject = None
+        past = end
+        if not inside:
+            said = [p for p in predicates(text, start, end) if not _within(p.start, denied)]
+            bare = said[-1] if said and not _within(start, skip) else None
+            listed = text[start - 1 : start] == "、" and subject is not None and not subject.made
+            if subject is not None and said and (listed or _CONTINUES.match(text, start, end)):
+                found = _continued(text, start, found, subject, said)
             continue
-        sentence = max(text.rfind(c, 0, start) for c in "。;!?\n")
+        if _QUESTION.search(text, start, end):
+            subject = None
+            continue
         carried = found[-1] if found and (sentence == last_sentence or start - found[-1].end < 20) else None
-        bound = _bind(text, start, end, inside, denied, carried)
+        said = [p for p in predicates(text, start, end) if not _within(p.start, denied)]
+        bound = _listed(text, start, inside, said, bare) or _bind(text, start, end, inside, said, carried)
+        if carried is not None and bound and bound[0].role == "update" and _MISTAKE.search(text[max(0, start - 8) : start]):
+            found[-1] = carried._replace(role="old")
         part = "其中" in text[start:end] or _in_part(text, start)
-        found.extend(m._replace(part=part) for m in bound)
+        for mention in bound:
+            if part and _whole(found, mention):
+                mention = mention._replace(part=True)
+            if mention.role == "plain" and found and found[-1].field == mention.field and text[found[-1].end : mention.start] == "、":
+                mention = mention._replace(role="increment")  # 1人当场死亡、2人送医后死亡
+            found.append(mention)
+        last = inside[-1]
+        subject = None if _helper(text, start, last, end) else _Subject(last, part, start, len(bound))
+        bare = None
         last_sentence = sentence
     return found
 
@@ -124,15 +151,17 @@ def _coordinated(text: str, people: list[Quantity]) -> list[Quantity]:
 
 def _joined(text: str, first: Quantity, second: Quantity) -> bool:
     between = text[first.end : second.start]
+    if not between and {first.unit, second.unit} == {"男", "女"}:
+        return True
     if len(between) > 20 or first.number.value is None or second.number.value is None or not _AND.fullmatch(between):
         return False
-    if _PREDICATE.search(between) or {first.unit, second.unit} - {"名", "人", "个", "位"}:
+    if _APART.search(between) or {first.unit, second.unit} - {"名", "人", "个", "位", "单", "一", "对"} or predicates(text, first.end, second.start):
         return False
-    left = max(text.rfind(c, 0, first.start) for c in "，。;!?、()\n")
-    if _PREDICATE.search(text, left + 1, first.start):
+    left = max(text.rfind(c, max(0, first.start - 40), first.start) for c in "，。;!?、()\n")
+    if predicates(text, max(left + 1, first.start - 40), first.start):
         return False
-    follows = _PREDICATE.search(text, second.end, min(len(text), second.end + 24))
-    return follows is not None and not re.search("[，。;、()\\d]", text[second.end : follows.start()])
+    follows = predicates(text, second.end, min(len(text), second.end + 24))
+    return bool(follows) and not re.search("[，。;、()\\d]", text[second.end : follows[0].start])
 
 
 def _within(place: int, spans: list[tuple[int, int]]) -> bool:
@@ -146,41 +175,78 @@ def _in_part(text: str, start: int) -> bool:
     return "其中" in before[cut + 1 :]
 
 
+def _whole(found: list[Mention], mention: Mention) -> bool:
+    """Is there, just before, the count that 其中 takes this one from? 车上27人，其中13人死亡 tells of no other dead."""
+    return any(m.field == mention.field and mention.start - m.end < 60 for m in found[-4:])
+
+
+def _helper(text: str, start: int, quantity: Quantity, end: int) -> bool:
+    """True where the number counts those who came, were led away or fit in: no victims follow them after a comma."""
+    if _HELPERS_BEFORE.search(text[max(start, quantity.start - 12) : quantity.start]):
+        return True
+    return bool(_HELPERS_AFTER.match(text, quantity.end, end))
+
+
+def _listed(text: str, start: int, people: list[Quantity], said: list[Predicate], bare: Predicate | None) -> list[Mention]:
+    """死亡、失踪87人: one number for both, so that neither is known alone."""
+    if bare is None or not said or text[start - 1 : start] != "、" or said[0].start != start or bare.end != start - 1:
+        return []
+    if people[0].start < said[0].end or not _FILLER.fullmatch(text[said[0].end : people[0].start]):
+        return []
+    pair = {bare.field, said[0].field}
+    field = {frozenset({"deaths", "missing"}): "gone", frozenset({"deaths", "injured"}): "casualties"}.get(frozenset(pair))
+    return _mention(text, start, people[0], field, bare.start, people[0].end) if field else []
+
+
 def _bind(
-    text: str, start: int, end: int, people: list[Quantity], denied: list[tuple[int, int]], carried: Mention | None
+    text: str, start: int, end: int, people: list[Quantity], said: list[Predicate], carried: Mention | None
 ) -> list[Mention]:
-    predicates = [p for p in _predicates(text, start, end) if not _within(p.start, denied)]
-    if not predicates:
+    people = [q for q in people if not _AGENT.search(text[max(start, q.start - 3) : q.start])]
+    if not people:
+        return []
+    if not said:
         return _carry(text, start, people, carried)
-    if predicates[0].start < people[0].start and predicates[-1].end <= people[-1].start:
-        return [m for q in people for m in _backward(text, start, q, predicates)]
+    if said[0].start < people[0].start and said[-1].end <= people[-1].start:
+        return [m for q in people for m in _backward(text, start, q, said)]
     found: list[Mention] = []
     for i, quantity in enumerate(people):
-        limit = people[i + 1].start if i + 1 < len(people) else end
-        group = [p for p in predicates if quantity.end <= p.start < limit]
+        following = people[i + 1] if i + 1 < len(people) else None
+        limit = following.start if following else end
+        group = [p for p in said if quantity.end <= p.start < limit and _reaches(text, quantity, p)]
+        if following is not None and group and group[-1].transitive and quantity.end < group[-1].start:
+            if text[group[-1].end : following.start] in ("", "了", "其", "其他"):
+                group = group[:-1]  # 10名男子打伤1人: the victims follow
         if group:
             found.extend(_forward(text, start, quantity, group))
         else:
-            found.extend(_backward(text, start, quantity, predicates))
+            found.extend(_backward(text, start, quantity, said))
     return found
 
 
-def _predicates(text: str, start: int, end: int) -> list[_Predicate]:
-    strong = [_Predicate(m.lastgroup or "", *m.span()) for m in _PREDICATE.finditer(text, start, end)]
-    strong = [p for p in strong if not _CAUSATIVE.search(text[max(start, p.start - 6) : p.start])]
-    if strong:
-        return strong
-    return [_Predicate(m.lastgroup or "", *m.span()) for m in _WEAK.finditer(text, start, end)]
+def _reaches(text: str, quantity: Quantity, predicate: Predicate) -> bool:
+    """False where the victims that a predicate names are not those who were counted: 50名医生抢救受伤人员."""
+    between = text[quantity.end : predicate.start]
+    if ":" in between:
+        return False
+    if predicate.weak and predicate.field != "treated":
+        return len(between) <= (10 if quantity.unit == "具" else 3) and not _OUR_HELP.search(between)
+    if predicate.nominal and predicate.field == "missing" and _SINCE.match(text, predicate.end):
+        return False
+    if predicate.nominal and len(between) > 2:
+        return not (_OUR_HELP.search(between) or _HELPERS_AFTER.match(between))
+    return True
 
 
-def _forward(text: str, start: int, quantity: Quantity, group: list[_Predicate]) -> list[Mention]:
+def _forward(text: str, start: int, quantity: Quantity, group: list[Predicate]) -> list[Mention]:
     fields = {p.field for p in group}
     if "deaths" in fields:
-        fields -= {"injured", "seriously_injured", "light", "ill", "missing", "trapped"}
+        fields -= {"injured", "seriously_injured", "light", "ill", "missing", "trapped", "treated", "swept"}
     if "seriously_injured" in fields or "light" in fields:
         fields -= {"injured"}
     if "poisoned" in fields:
-        fields -= {"ill"}
+        fields -= {"ill", "treated"}
+    if "ill" in fields or "injured" in fields:
+        fields -= {"treated"}
     found = []
     seen: set[str] = set()
     for predicate in group:
@@ -190,30 +256,49 @@ def _forward(text: str, start: int, quantity: Quantity, group: list[_Predicate])
     return found
 
 
-def _backward(text: str, start: int, quantity: Quantity, predicates: list[_Predicate]) -> list[Mention]:
-    before = [p for p in predicates if p.end <= quantity.start]
+def _continued(text: str, start: int, found: list[Mention], subject: _Subject, said: list[Predicate]) -> list[Mention]:
+    """The verb after the comma: for a number without one, or where those who were hurt turn out to have died."""
+    quantity = subject.quantity
+    if subject.made:
+        group = [p for p in said if p.field == "deaths" and not p.nominal]
+        if not group or not _DIES.match(text, start):
+            return found
+        own = {m.field for m in found if m.start <= quantity.start < m.end}
+        if not own or own - set(_CHANGED):
+            return found
+        found = [m for m in found if not m.start <= quantity.start < m.end]
+    else:
+        group = [p for p in said if not p.nominal or p.field in ("poisoned", "ill")]
+    made = _forward(text, subject.segment, quantity, group)
+    return [*found, *(m._replace(part=subject.part) for m in made)]
+
+
+def _backward(text: str, start: int, quantity: Quantity, said: list[Predicate]) -> list[Mention]:
+    before = [p for p in said if p.end <= quantity.start]
     if not before:
         return []
     nearest = before[-1]
-    between = re.sub(r"(?:由|从)?\d{1,6}(?:人|名|个)", "", text[nearest.end : quantity.start])
-    between = re.sub(r"(?:由|从)[一二两三四五六七八九十百]{1,4}(?:人|名|个)", "", between)
-    allowed = _LOOSE if nearest.field in ("evacuated", "affected", "ill") else _FILLER
+    between = _FROM.sub("", text[nearest.end : quantity.start])
+    allowed = _LOOSE if nearest.field in ("evacuated", "affected", "ill", "treated") else _FILLER
     if not allowed.fullmatch(between):
         return []
     first = next((p for p in reversed(before) if p.end == nearest.start and p.field == "deaths"), nearest)
-    return _mention(text, start, quantity, first.field, nearest.start, quantity.end)
+    part = between.startswith(("者中", "人员中", "中有", "中包括")) or (nearest.weak and between.startswith("中"))
+    made = _mention(text, start, quantity, first.field, nearest.start, quantity.end)
+    return [m._replace(part=part) for m in made]
 
 
 def _carry(text: str, start: int, people: list[Quantity], carried: Mention | None) -> list[Mention]:
     """一共五个 after 受伤的又增加两个: the field of the mention before it."""
-    if carried is None or carried.role == "old":
+    if carried is None:
         return []
     found = []
+    mistake = _MISTAKE.search(text[max(0, start - 8) : start])
     for quantity in people:
-        role = _role(text, start, quantity)
-        if role in ("total", "update") and _FILLER.fullmatch(
-            re.sub("[吧吗呢啊呃,，]|不对|哦|应该", "", text[start : quantity.start])
-        ):
+        role = "update" if mistake else _role(text, start, quantity)
+        if role == "plain" and carried.role == "old":
+            role = "update" if re.search("为|是", text[start : quantity.start]) else "plain"
+        if role in ("total", "update") and _FILLER.fullmatch(_FILL_WORDS.sub("", text[start : quantity.start])):
             found.append(Mention(carried.field, quantity.number, role, quantity.start, quantity.end))
     return found
 
@@ -221,20 +306,22 @@ def _carry(text: str, start: int, people: list[Quantity], carried: Mention | Non
 def _mention(text: str, start: int, quantity: Quantity, field: str, left: int, right: int) -> list[Mention]:
     role = _role(text, start, quantity)
     left, right = min(left, quantity.start), max(right, quantity.end)
-    names = ("missing", "trapped") if field == "both" else (field,)
-    return [Mention(name, quantity.number, role, left, right) for name in names]
+    names = {"both": ("missing", "trapped"), "swept": ("missing",), "gone": ("deaths", "missing")}.get(field, (field,))
+    number = quantity.number._replace(value=None, high=None, qualifier="unknown") if field == "gone" else quantity.number
+    weak = field in ("swept", "gone", "treated") or quantity.unit == "单"
+    return [Mention(name, number, role, left, right, False, weak) for name in names]
 
 
 def _role(text: str, start: int, quantity: Quantity) -> Role:
     before = text[max(start, quantity.start - 10) : quantity.start]
-    if _OLD_AFTER.match(text, quantity.end) and re.search("由|从|人数", before):
+    if _REPLACED.match(text, quantity.end) or (_OLD_AFTER.match(text, quantity.end) and re.search("由|从|人数", before)):
         return "old"
-    if _OLD_BEFORE.search(text[max(0, quantity.start - 16) : quantity.start]):
+    if _OLD_BEFORE.search(text[max(0, quantity.start - 18) : quantity.start]):
         return "old"
-    if _UPDATE.search(before):
+    if _UPDATE.search(before) or _MISTAKE.search(text[max(0, start - 8) : start]):
         return "update"
     if _TOTAL.search(before):
         return "total"
     if _INCREMENT.search(before):
-        return "increment"
+        return "plain" if "还有" in before and _STILL.match(text, quantity.end) else "increment"
     return "plain"

@@ -9,29 +9,32 @@ from typing import NamedTuple
 from gateway.reading.dialogue import Turn
 from gateway.reading.lazy import lazy
 
-_NO = r"(?<!有)(?<!除)(?:暂无|尚无|均无|并无|暂时没有|暂没有|没有|没|无|未|暂未|尚未|并未|均未|不会?)"
-_LINK = r"(?:有|造成|发生|出现|导致|引起|发现|接到|任何|直接|人员|群众|旅客|学生|师生|居民|村民|工人|人|的){0,5}"
-_REPORT = r"(?!(?:人员)?(?:的|情况)?(?:的)?(?:报告|消息|报道|信息|统计))"
+_NO = r"(?=[暂尚均并没无未不])(?<!有)(?<!除)(?:暂无|尚无|均无|并无|暂时没有|暂没有|没有|没|无|未|暂未|尚未|并未|均未|不会?)"
+_LINK = r"(?:有|造成|发生|出现|导致|引起|发现|接到|任何|直接|人员|群众|旅客|学生|师生|居民|村民|工人|一人|1人|一名|1名|一例|一|其他|其它|人|的){0,5}"
+_REPORT = r"(?!(?:(?!特此)[^，。;\n]){0,10}(?:报告|消息|报道|信息|统计))"
+_NOUNS = {
+    "伤亡": ("deaths", "injured"), "死伤": ("deaths", "injured"), "死亡": ("deaths",), "身亡": ("deaths",), "遇难": ("deaths",), "丧生": ("deaths",),
+    "受轻伤": ("injured",), "受伤": ("injured",), "重伤": ("seriously_injured",), "失踪": ("missing",), "失联": ("missing",), "被困": ("trapped",),
+    "中毒": ("poisoned",), "死": ("deaths",), "伤": ("injured",),
+}  # fmt: skip
+_NOUN = "(?:" + "|".join(_NOUNS).replace("|死|伤", "|死(?!亡|伤)|伤(?!亡|者|员|势|情|口|心)") + ")(?:者|病例)?"
+_NONE = lazy(rf"{_NO}{_LINK}(?P<what>{_NOUN}(?:(?:[、和或及与]|以及|或者)(?:人员|人)?{_NOUN}){{0,3}}){_REPORT}")
+_ONE_NOUN = lazy("|".join(_NOUNS))
+_ABSENT = lazy(r"(?P<what>死亡|死的|死人|受伤|伤的|失踪)(?:的|人员|情况)?(?:倒|还|暂时|目前|也|都)?(?:没有|无)(?=[，。;!?\n]|$)")
 _ZERO = (
-    (("deaths", "injured"), lazy(rf"{_NO}{_LINK}(?:伤亡|死伤|死亡[和或、及]受伤|受伤[和或、及]死亡){_REPORT}")),
     (("deaths", "injured"), lazy(
-        r"(?:人|人员|师生|群众|旅客|学生|大家)(?:都|均|全部|全|倒是|也)?(?:没事|平安|无恙|无碍|没伤着|没什么事"
+        r"(?=[人师群旅学大])(?:人|人员|师生|群众|旅客|学生|大家)(?:都|均|全部|全|倒是|也)?(?:没事|平安|无恙|无碍|没伤着|没什么事"
         r"|安全撤|安全无)"
     )),
-    (("deaths", "injured", "ill"), lazy(rf"{_NO}(?:有|出现|发现|人员|人|群众)+(?:发病|感染|不适|异常)")),
-    (("deaths",), lazy(rf"{_NO}{_LINK}(?:死亡|身亡|遇难|死(?!伤|亡)){_REPORT}")),
-    (("injured",), lazy(rf"{_NO}{_LINK}(?:受伤|受轻伤|伤(?!亡|者|员|势|情)){_REPORT}")),
-    (("missing",), lazy(rf"{_NO}{_LINK}(?:失踪|失联)")),
-    (("trapped",), lazy(rf"{_NO}{_LINK}(?:被困)")),
-    (("poisoned",), lazy(rf"{_NO}{_LINK}(?:中毒)")),
+    (("ill",), lazy(rf"{_NO}(?:有|出现|发现|人员|人|群众)+(?:发病|感染|不适|异常)")),
 )  # fmt: skip
 _UNKNOWN = lazy(
-    r"(?:(?P<all>人员伤亡|伤亡|死伤|人员)|(?P<deaths>死亡)|(?P<injured>受伤)|(?P<missing>失踪))(?:的?情况|人数"
+    r"(?=[人伤死受失尚暂目还仍无没未])(?:(?:(?P<all>人员伤亡|伤亡|死伤|人员)|(?P<deaths>死亡)|(?P<injured>受伤)|(?P<missing>失踪))(?:的?情况|人数"
     r"|数字|数)?"
     r"(?:目前|具体|尚|还|暂|仍|均|都|正在?|有待|待|进一步|暂时){0,4}(?:不详|不明|不清楚|不清|不知道|未知|核实|统计"
     r"|核查|确认|无法确定|说不准)"
     r"|(?:尚|暂|目前|还|仍){0,2}(?:无|没有?|未(?:接到|收到|有)?)[^，。;\n]{0,8}(?P<none>伤亡|死亡"
-    r"|死伤)[^，。;\n]{0,4}(?:报告|消息|报道|信息)"
+    r"|死伤)[^，。;\n]{0,10}(?:报告|消息|报道|信息))"
 )
 _ASKS = lazy(
     r"(?P<all>伤亡|人员情况)|(?P<deaths>死亡|死人|死的|死没死)|(?P<injured>受伤|伤员|伤的|伤着)|(?P<missing>失踪"
@@ -59,12 +62,21 @@ def denials(text: str, turns: list[Turn]) -> list[Denial]:
         for match in pattern.finditer(text):
             if not _asked(text, match.start(), match.end(), clerk):
                 found.extend(Denial(field, 0, *match.span()) for field in fields)
+    for pattern in (_NONE, _ABSENT):
+        for match in pattern.finditer(text):
+            if not _asked(text, match.start(), match.end(), clerk):
+                found.extend(Denial(field, 0, *match.span()) for field in _denied(match["what"]))
     for match in _UNKNOWN.finditer(text):
         if not any(a <= match.start() < b for a, b in clerk):
             group = match.lastgroup or "all"
             found.extend(Denial(field, None, *match.span()) for field in _FIELDS.get(group, (group,)))
     found.extend(_answers(text, turns))
     return sorted(found, key=lambda d: d.start)
+
+
+def _denied(what: str) -> list[str]:
+    named = [f for m in _ONE_NOUN.finditer(what.replace("死的", "死亡").replace("死人", "死亡")) for f in _NOUNS[m[0]]]
+    return list(dict.fromkeys(named))
 
 
 def _asked(text: str, start: int, end: int, clerk: list[tuple[int, int]]) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_LABEL = re.compile(
+from gateway.reading.lazy import lazy
+
+_LABEL = lazy(
     r"(?:^|\n)(?P<who>值班员|值班|接线员|接电话人|接警员|话务员|记录员|clerk|operator|"
     r"来电人|来电|报告人|对方|caller|报告员|群众)(?:[A-Za-z\d]{0,2}):",
     re.IGNORECASE,

@@ -6,19 +6,19 @@ is read when a text first needs it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 from typing import NamedTuple
+
+from gateway.reading.lazy import lazy
 
 _NATIONS = (
     "蒙古族|蒙古|回族|藏族|维吾尔族|维吾尔|苗族|彝族|壮族|布依族|朝鲜族|满族|侗族|瑶族|白族|土家族|哈尼族|哈萨克族|哈萨克|傣族|黎族|傈僳族|佤族"
     "|畲族|高山族|拉祜族|水族|东乡族|东乡|纳西族|景颇族|柯尔克孜|土族|达斡尔族|达斡尔|仫佬族|羌族|布朗族|撒拉族|毛南族|仡佬族|锡伯族|锡伯"
     "|阿昌族|普米族|塔吉克|怒族|鄂温克族|德昂族|保安族|裕固族|独龙族|鄂伦春族|门巴族|珞巴族|基诺族|各族"
 )
-_TAIL = re.compile(rf"(?:(?:{_NATIONS})*(?:自治[区州县旗])|特别行政区|地区|[省市县区旗盟])$")
-_MUNICIPAL = ("11", "12", "31", "50")
+_TAIL = lazy(rf"(?:(?:{_NATIONS})*(?:自治[区州县旗])|特别行政区|地区|[省市县区旗盟])$")
+MUNICIPAL = ("11", "12", "31", "50")
 
 
 class Division(NamedTuple):
@@ -55,13 +55,16 @@ class Names(NamedTuple):
 
 def short_name(name: str) -> str:
     """盈江县 → 盈江, 德宏傣族景颇族自治州 → 德宏; "" where less than two signs are left."""
-    stem = _TAIL.sub("", name)
+    stem = _TAIL.sub("", name) if name != "内蒙古自治区" else "内蒙古"
+    stem = stem[:-1] if name.endswith("新区") else stem
     return stem if len(stem) >= 2 and stem != name else ""
 
 
 @cache
 def names() -> Names:
     """The table, read once."""
+    from importlib.resources import files  # slow to import, and most reports need no table
+
     whole: dict[str, list[Division]] = {}
     short: dict[str, list[Division]] = {}
     by_code: dict[str, list[Division]] = {}
@@ -96,7 +99,8 @@ def mentions(text: str, start: int, end: int, year: int) -> Iterator[Mention]:
         for length in table.heads.get(text[at : at + 2], ()):
             name = text[at : at + length]
             if at + length <= end and (of := table.whole.get(name) or table.short.get(name)):
-                found = Mention(at, at + length, name in table.whole, in_force(of, year))
+                whole = name in table.whole
+                found = Mention(at, at + length, whole, in_force(of, year) if whole else of_the_time(of, year))
                 break
         if found is None:
             at += 1
@@ -110,11 +114,20 @@ def in_force(of: tuple[Division, ...], year: int) -> tuple[Division, ...]:
     return tuple(one for one in of if one.first <= year <= one.last) or of
 
 
+def of_the_time(of: tuple[Division, ...], year: int) -> tuple[Division, ...]:
+    """As ``in_force``, for a short name, which does not say which of two it is: a place renamed in ``year`` had its old name for
+    most of it."""
+    now = in_force(of, year)
+    before = tuple(one for one in of if one.last == year - 1)
+    renamed = {one.code[:4] for one in before}
+    return before + tuple(one for one in now if one not in before and not (one.first == year and one.code[:4] in renamed))
+
+
 def above(division: Division, year: int) -> tuple[str | None, str | None]:
     """Names of the province and the prefecture that ``division`` lies in. The four municipalities are both."""
     by_code = names().by_code
     province = in_force(by_code[division.code[:2] + "0000"], year)[0].name
-    if division.code[:2] in _MUNICIPAL:
+    if division.code[:2] in MUNICIPAL:
         return province, province
     seat = by_code.get(division.code[:4] + "00")
     return province, in_force(seat, year)[0].name if seat else None

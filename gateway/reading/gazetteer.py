@@ -73,6 +73,12 @@ class Gazetteer(Struct, frozen=True, kw_only=True):
             by_town=by_town,
         )
 
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """What a text writes before the name of a county to say that it is ours: the city's name, short and whole, and the province's."""
+        short = self.city[:-1] if len(self.city) > 2 else self.city
+        return (self.city, short, self.province) if self.province else (self.city, short)
+
     def counties_in(self, text: str, start: int = 0, end: int | None = None) -> list[Found]:
         """The counties that ``text`` (folded) names in [start, end), in order, by their own names first."""
         stop = len(text) if end is None else end

@@ -30,16 +30,28 @@ _DRILL_MARK = lazy(
     r"[【\[(<《][^】\])>》\n]{0,8}(?:演练|演习|测试|推演|模拟)[^】\])>》\n]{0,8}[】\])>》]|^(?:紧急信息)?(?:演练"
     r"|演习|推演|测试):|(?:^|[。\n])(?:以上|本信息|此为|这是|仅为|仅供)[^。\n]{0,8}(?:演练|演习|测试)"
 )
+_SCENE = lazy(r"(?:模拟|假想|设想|想定)(?:的)?(?:情景|场景|情况|灾情|险情|背景|事件)|(?:演练|演习|推演)(?:现在|正式|于[^，。]{0,12})?(?:开始|启动)[，。!]")
+_REAL = lazy(r"(?:演练|演习)(?:当天|现场|期间|过程|开始|结束|前|后|时|中|途中){1,2}[^。\n]{0,12}(?:发生|突发|突然|意外|导致|造成|踩踏|受伤|晕倒)")
+_ONGOING = lazy(r"^(?:[^\n]{1,40}[\n:])?截[至止][^。\n]{4,60}?(?:仍在|仍未|继续|累计)")
+_RISEN = lazy(r"(?:死亡|遇难|失踪|受伤|中毒|伤亡)(?:人数|者)?[^。，\n]{0,8}(?:上升|升|增|增加)(?:至|到)")
+_POINTS = lazy(r"附件|附后|附上")
 _CITED = lazy(r"(事件类|案件类|事故类|灾情疫情类|灾情类|疫情类)第?([一二三四五六七八九十\d]{1,3})[项条款]")
 _NUMBER = lazy(
     r"[〔\[(【]?(?P<y>20\d\d)[〕\])】][第]?(?P<n>\d{1,5})号?|(?P<y2>20\d\d)-(?P<n2>0\d{3}|\d{4,5})(?![\d-])"
     r"|(?:编号|事件|信息|前报)[为:第]{0,2}[〔\[(]?(?P<n3>\d{3,5})[〕\])]?号?|[〔](?P<n4>\d{3,5})[〕]"
 )
 _ANNOUNCES = lazy(
-    r"关于(?:召开|举办|举行|做好|开展|印发|组织|加强|进一步|报送|转发|调整|征集|填报|参加)[^。\n]{0,40}(?:通知"
+    r"请于?[^。\n]{0,14}(?:日|月|前)[^。\n]{0,4}前?(?:报送|填报|上报|反馈)[^。\n]{0,20}(?:表|总结|材料|计划|方案|名单)|关于(?:召开|举办|举行|做好|开展|印发|组织|加强|进一步|报送|转发|调整|征集|填报|参加)[^。\n]{0,40}(?:通知"
     r"|意见|方案|函|公告|启事)|会议通知"
 )
 _HAPPENED = lazy(r"(?:今|昨|前天|\d日|\d时|\d分|凌晨|上午|下午|晚)[^。\n]{0,30}(?:发生|突发|出现|起火|爆炸|相撞|死亡|受伤)")
+_DENIED = lazy(
+    r"(?:网传|传言|谣传|谣言称|网上[^，。;\n]{0,8}传|网民[^，。;\n]{0,8}[称传]|群[^，。;\n]{0,10}传|流传)[^。;\n]{0,60}?(?:系|为|是|属)(?:谣言|不实|虚假|误传|假)"
+)
+_CONFIRMED = lazy(r"(?<!不)(?<!未)属实|确有其事|确实(?:发生|有)|实际(?:为|是|死亡|受伤|情况)|真实情况|(?:核实|核查|查实)[，:]?[^。]{0,20}(?:死亡|受伤|(?<!未)(?<!没有)发生)")
+_PLAIN = lazy(
+    r"发生|突发|出现|起火|着火|爆炸|相撞|坠|塌|罢|堵|聚集|上访|闹|冲突|斗殴|打[伤砸架]|失踪|失联|走失|溺|晕|呕吐|腹泻|发病|停[水电气产]|泄|漏|断裂|中断|被困|抓获|查获|破获|立案|报案"
+)
 _NEWS_HEAD = 60
 
 
@@ -56,9 +68,9 @@ class Sort(NamedTuple):
     cites: tuple[str, ...]
 
 
-def sort_of(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: bool) -> Sort:
+def sort_of(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: str | None) -> Sort:
     """Sort a folded ``text``. ``local``: it names a place or unit of the city; ``figures``: it states casualties or the
-    like; ``told``: it says when something happened. Where all speak for a report, only its form makes it noise."""
+    like; ``told``: it says when something happened ("time"), and a figure with it ("figures"). Where all speak for a report, only its form makes it noise."""
     head = subject + "\n" + text[:1500]
     drill = _drill(head + text[-200:], words)
     noise = None if drill else _noise(text, subject, message, words, local=local, figures=figures, told=told)
@@ -66,6 +78,9 @@ def sort_of(text: str, subject: str, message: Message, words: Words, *, local: b
     correction = _CORRECT.search(head[:400]) is not None and not withdrawal
     final = _FINAL.search(head[:300]) is not None
     follow = _FOLLOW.search(subject + "\n" + text[:160]) is not None or _NUMBERED.search(head[:200]) is not None
+    # What goes on from something told before, though it does not call itself so: an answer, figures that rose, 仍在.
+    follow = follow or bool(message.in_reply_to and message.quoted) or _ONGOING.search(text) is not None
+    follow = follow or _RISEN.search(text, 0, 300) is not None
     kind: Kind | None = None
     if not noise and not drill:
         kind = "终报" if final else "续报" if follow or correction or withdrawal else "初报"
@@ -90,12 +105,14 @@ def _count(match: re.Match[str] | None) -> int | None:
 
 
 def _drill(text: str, words: Words) -> bool:
-    if any(word in text for word in words.real):
+    if any(word in text for word in words.real) or _REAL.search(text):
         return False
+    if _SCENE.search(text):
+        return True
     return _DRILL_MARK.search(text) is not None or any(word in text for word in words.drill)
 
 
-def _noise(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: bool) -> Noise | None:
+def _noise(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: str | None) -> Noise | None:
     whole = subject + text
     if not re.search(r"\w", whole):
         return None if message.attachments or message.unread else "empty"
@@ -106,6 +123,13 @@ def _noise(text: str, subject: str, message: Message, words: Words, *, local: bo
         return "auto_reply"
     if _ANNOUNCES.search(head[:200]) and not figures and not _HAPPENED.search(whole[:1000]):
         return "notice"
+    if len(text) < 80 and message.attachments and _POINTS.search(text):
+        return None  # what it says stands elsewhere
+    if _DENIED.search(whole, 0, 600) and not _CONFIRMED.search(whole, 0, 1000):
+        return "news"
+    if local and told == "time" and not incident and not figures and not _PLAIN.search(whole, 0, 1500):
+        if any(word in subject + text[:60] for word in words.notice):
+            return "notice"
     if local and told:
         return "news" if any(word in head for word in words.rumour) and not incident else None
     advertised = sum(word in whole for word in words.spam)

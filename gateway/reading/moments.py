@@ -25,11 +25,13 @@ _LUNAR_DAY = r"初[一二三四五六七八九十]|十[一二三四五六七八�
 _DAY = (
     rf"(?:(?P<y>\d{{4}}|[{_HAN}]{{4}}|今|去|前|本)年?[.]?)?(?P<m>(?<![\d.]){_N})月(?:份)?(?P<d>{_N})[日号]"
     rf"|(?:农历|阴历|旧历)?(?:\d{{4}}年|[今去]年)?(?:(?P<leap>闰)?(?P<lm>正|腊|冬|(?:(?<=[历闰])|(?={_N}月初)){_N})月|(?:大年|年)(?=初))(?P<ld>{_LUNAR_DAY})(?![月个多]|日)"
+    rf"|(?:(?P<y6>\d{{4}}|今|去)年)?(?P<m6>(?<![\d.]){_N}|上个?|本)月份?(?:上旬|中旬|下旬|初|底|末)"
     r"|(?P<y2>20\d\d)[-./](?P<m2>\d{1,2})[-./](?P<d2>\d{1,2})(?!\d)"
     r"|(?<![\d.-])(?P<m4>0?[1-9]|1[0-2])[-/](?P<d4>0?[1-9]|[12]\d|3[01])(?=[ ,，]?\d{1,2}:\d{2})"
-    rf"|(?P<month>本月|当月|这个?月|上个?月)?(?<![\d月{_HAN}路街巷弄道里镇乡村组区县市厂矿])(?P<d3>{_N})"
+    rf"|(?P<month>本月|当月|这个?月|上个?月|(?<![\d月{_HAN}]))(?P<d3>{_N})日(?!游|常|均|内|报[^，。案警]|用|元|产)"
     # 5日 anywhere; 5号 only where an hour or a pause follows: 人民路5号, 8号矿井 and 二号仓库 are no days.
-    rf"(?:日|号(?=凌晨|清晨|[早晨晚夜\d{_HAN}]|上午|中午|正午|午后|下午|傍晚|深夜|半夜|[,，。;；、\s]|$))(?!游|常|均|内|报[^，。案警]|用|元|产)"
+    rf"|(?P<month2>本月|当月|这个?月|上个?月|(?<![\d月{_HAN}路街巷弄道里镇乡村组区县市厂矿]))(?P<d5>{_N})"
+    rf"号(?=凌晨|清晨|[早晨晚夜\d{_HAN}]|上午|中午|正午|午后|下午|傍晚|深夜|半夜|[,，。;；、\s]|$)"
     r"|(?P<week>上上个?|上个?|本|这个?)?(?<![一两二三四五六七八九十\d几数半每])(?:周|星期|礼拜)(?P<wd>[一二三四五六日天])(?![年岁期个名至到])"
     rf"|(?P<feast>{'|'.join(FESTIVALS)})节?(?:当天|当日|那天|这天|当(?=[晚夜])|(?={_PERIOD}|夜|\d{{1,2}}[时点:]))"
     r"|(?P<rel>大前天|前天|前日|昨天|昨日|昨|今天|今日|今(?!年|后|冬|春|夏|秋)|当天|当日|同日|同一天|当(?=[晚夜])|前(?=[晚夜])|次日|翌日|第二天|隔天)"
@@ -41,19 +43,26 @@ _CLOCK = (
     r"|(?P<h2>(?<![\d:.])\d{1,2}):(?P<mi2>\d{2})(?::\d{2})?(?![\d:])"
 )
 _AGO = (
-    rf"(?P<ago>(?:{_N}|十?几|半|[一两三](?=刻钟))[来多]?个?(?P<half>半)?(?:来|多)?)(?P<agounit>小时|分钟|刻钟|钟头|天|周|星期|礼拜|个?月)"
+    rf"(?P<ago>(?:{_N}|十?几|半|[一两三](?=刻钟))[来多]?个?半?(?:来|多)?)(?P<agounit>小时|分钟|刻钟|钟头|天|周|星期|礼拜|个?月)"
     r"(?:左右|多)?(?:之前|以前|前(?![往去后夕线来方]))"
 )
 _ABOUT = r"大概|约|大约|差不多|接近|将近|近|不到|快"
+_BEGIN = (
+    rf"\d{{1,4}}[年月日号时点:/.个多来几刻分小天周星礼半钟-]|[{_HAN}半廿几]{{1,4}}[年月日号时点个多来几刻分小天周星礼半钟]|[昨今凌早晨拂黎夜晚傍闰]|前[天日年晚夜半]"
+    r"|当[天日晚夜月]|本[月年周星礼]|上[个周星礼月上午]|这个?[周星礼月]|大[前清早年]|[次翌]日|第二天|隔[天日]|同[一日]|周[一二三四五六日天]|星期|礼拜"
+    r"|[正腊冬]月|[农阴旧]历|年[初三]|去年|一大?早|[下中正晌上]午|黄昏|午[后间夜]|[子深后半]半?夜|午|刚[才刚]|方才|除夕|春节|元[旦宵]|端午|中[秋元]|清明|国庆|[五六]一|七夕"
+    r"|重阳|妇女节|劳动节|儿童节|龙抬头|腊八|小年|冬至"
+)
+"""With what a time phrase begins: most signs of a text begin none, and are passed over quickly."""
 _PHRASE = lazy(
-    rf"(?=[\d{_HAN}半廿昨今前当本上这大次翌第隔同同周星礼除春元端中清国五六七重正腊冬农阴旧闰年凌早晨拂黎下午正晌傍黄晚夜深子后刚方妇劳儿龙小去])(?:"
-    rf"{_AGO}|(?P<just>刚才|刚刚|方才)"
+    rf"(?={_BEGIN})(?:"
+    rf"{_AGO}|(?P<just>刚才|刚刚|方才)(?!{_PERIOD}|{_N}[点时]|\d)"
     rf"|(?:(?:{_DAY})(?P<day>)(?:\((?P<par>[^()]{{1,12}})\)|的)?[，， ]?)?(?:(?P<p>{_PERIOD})(?:时分)?[， ]?)?(?:{_ABOUT})?(?:{_CLOCK})?"
     rf"(?(day)|(?(h)|(?(h2)|(?(p)(?:(?<=时分)|(?<=凌晨|清晨|早上|上午|中午|下午|傍晚|晚上|夜里|深夜|半夜)(?=[，在有我许]|发生))|(?!)))))"
     r")(?P<tail>许|左右|前后|多|来钟|来|钟|上下|分许)?"
 )
 _DATELINE = lazy(
-    rf"(?:(?P<y>\d{{4}})年)?(?:(?P<m>{_N})月)?(?P<d>{_N})日(?:\([^()]{{1,24}}\))?(?:[^\n。，,\d(]{{0,4}}?(?:专?电|讯(?!问))|(?:消息|信息)?[: ]?(?:消息|信息|讯)[:(])"
+    rf"(?:(?P<y>\d{{4}})年)?(?:(?P<m>{_N})月)?(?P<d>{_N})日(?:\([^()]{{1,24}}\))?(?:[^\n。，,\d(]{{0,4}}?(?:专?电|讯(?!问))|(?:消息|信息)(?:[:(]|据))"
 )
 _NIGHT = ("晚", "晚上", "晚间", "夜", "夜里", "夜间", "夜晚", "深夜", "半夜", "午夜", "子夜", "傍黑", "前半夜")
 _EVENING = ("晚", "晚上", "晚间", "夜晚")
@@ -98,8 +107,8 @@ def phrases(text: str) -> list[re.Match[str]]:
 def dateline_day(text: str, today: date) -> date | None:
     """The day of a news agency's 3月5日电: what such a text calls 今天. None for any other text."""
     match = _DATELINE.search(text, 0, 400)
-    if match is None:
-        return None
+    if match is None or "报" in text[max(0, match.start() - 8) : match.start()]:
+        return None  # a newspaper's 昨日 is the day before it is sold
     day = (
         _past(_value(match["y"]), _value(match["m"]), _value(match["d"]), today)
         if match["m"]
@@ -113,6 +122,8 @@ def resolve(text: str, match: re.Match[str], now: datetime, base: date, before: 
     if match["ago"] or match["just"]:
         return _ago(match, now)
     clock = _clock_of(match)
+    if clock is None and match["day"] is None and not match["p"]:
+        return None
     if clock is None and (match["rel"] in ("今", "昨", "当", "前") and not match["p"]):
         return None
     if clock is not None and not match["p"] and match["day"] is None and _no_clock(text, match):
@@ -129,12 +140,12 @@ def resolve(text: str, match: re.Match[str], now: datetime, base: date, before: 
         return None
     if clock is not None and clock.spoken and not period and moment + timedelta(hours=12) <= now:
         # Spoken without a word for the part of the day: the later one if it is past already, by day if the day is said.
-        if (not stated and clock.hour <= 12 and before.moment is None) or (stated and clock.han and 1 <= clock.hour <= 5):
+        if (not stated and 1 <= clock.hour <= 12 and before.moment is None) or (stated and clock.han and 1 <= clock.hour <= 5):
             moment += timedelta(hours=12)
     if clock is not None and moment > now and (not stated or moment.date() > now.date()):
         moment -= timedelta(days=1)
     qualifier: Qualifier = "about" if match["tail"] or re.search(_ABOUT, match[0]) else "exact"
-    precision: Precision = "day" if clock is None else "minute"
+    precision: Precision = "month" if match["m6"] else "day" if clock is None else "minute"
     return Moment(match, moment, precision, qualifier, period, clock.hour if clock else None, stated)
 
 
@@ -174,13 +185,14 @@ def _fits(period: str, hour: int) -> bool:
 def _ago(match: re.Match[str], now: datetime) -> Moment | None:
     if match["just"]:
         return Moment(match, now, "minute", "about", "", None, False)
-    count = match["ago"].rstrip("来多").removesuffix("半").rstrip("个来多")
+    count = re.sub("[来多]", "", match["ago"])
     if "几" in count:
         return None
-    number = 0.5 if not count else value_of(count)
+    whole = count.rstrip("个")
+    number = 0.5 if whole == "半" else value_of(whole.removesuffix("半").rstrip("个"))
     if number is None:
         return None
-    if match["half"] and count:
+    if whole.endswith("半") and whole != "半":
         number += 0.5
     unit = match["agounit"].removeprefix("个")
     if unit == "月":
@@ -197,6 +209,8 @@ def _clock_of(match: re.Match[str]) -> _Clock | None:
     hour, minute = match["h"] or match["h2"], match["mi"] or match["mi2"] or ""
     if hour is None:
         return None
+    if len(hour) > 1 and not hour[0].isdigit() and "十" not in hour and hour[0] not in "零〇二":
+        return None  # 两三点 is no hour
     hours, minutes = value_of(hour), _minutes(minute)
     if hours is None or minutes is None or hours > 24 or minutes > 59 or (hours == 24 and minutes):
         return None
@@ -231,6 +245,12 @@ def _day_of(match: re.Match[str], today: date, context: date | None) -> date | N
         if rel in _NEXT:
             return context + timedelta(days=1) if context else None
         return today - timedelta(days=_BACK.get(rel, 0))
+    if of := match["m6"]:
+        first = today.replace(day=1)
+        if of in ("上", "上个", "本"):
+            return first if of == "本" else (first - timedelta(days=1)).replace(day=1)
+        year = {"今": today.year, "去": today.year - 1}.get(match["y6"] or "") or _value(match["y6"])
+        return _past(year, _value(of), 1, today)
     if match["ld"]:
         word = match["lm"] or "正"
         lunar_month = {"正": 1, "冬": 11, "腊": 12}.get(word) or _value(word)
@@ -242,13 +262,13 @@ def _day_of(match: re.Match[str], today: date, context: date | None) -> date | N
         return latest_festival(match["feast"], today)
     if match["wd"]:
         return _weekday("一二三四五六日天".index(match["wd"]) % 7 if match["wd"] != "天" else 6, match["week"] or "", today)
-    if match["d3"]:
-        return _day_of_month(_value(match["d3"]), today, context, match["month"] or "")
-    month, number = (_value(match[a] or match[b] or match[c]) for a, b, c in (("m", "m2", "m4"), ("d", "d2", "d4")))
+    if number := match["d3"] or match["d5"]:
+        return _day_of_month(_value(number), today, context, match["month"] or match["month2"] or "")
+    month, of_month = (_value(match[a] or match[b] or match[c]) for a, b, c in (("m", "m2", "m4"), ("d", "d2", "d4")))
     word = match["y"] or match["y2"] or ""
     back = {"今": 0, "本": 0, "去": 1, "前": 2}.get(word)
     year = today.year - back if back is not None else _value(word)
-    return _past(year, month, number, today)
+    return _past(year, month, of_month, today)
 
 
 def _weekday(day: int, week: str, today: date) -> date:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.core.folding import fold_char
@@ -18,10 +17,14 @@ from gateway.reading.lazy import lazy
 READ_LIMIT = 60_000
 """Code points of a text that the grammar reads; no report is longer, and what follows is only searched for a marking."""
 
+_MET = 8192  # characters remembered
 _WRAPPED = 20  # a shorter line is a heading or a signature, not a sentence broken by the paper's edge
+_SPACE = lazy(r" +|\n|,")
 _DIGITS = str.maketrans({"O": "0", "o": "0", "〇": "0", "l": "1", "I": "1", "|": "1"})
 _MIXED_RUN = lazy(r"(?<![A-Za-z0-9])[0-9OoIl|〇.]+(?![A-Za-z])")
-_LETTERS_FOR_DIGITS = lazy(r"(?<=[年月日时点:])[OoIl|]{1,2}(?=[月日曰时吋点分])")
+_LETTERS_FOR_DIGITS = lazy(
+    r"(?<=[年月日时点:])[OoIl|]{1,2}(?=[月日曰时吋点分])|(?<=[\u4e00-\u9fff])[Il|]{1,2}(?=[人名例死伤间户])"
+)
 _AFTER_DIGIT = lazy(r"(?<=[0-9OolI|])[曰吋]")
 _SELF = lazy(r"(?<![自知利异体])己(?![方任见所])")
 _NOT_YET = lazy(r"(?<![周月年岁世期季学])末(?=造成|发生|发现|受伤|出现|见|有人)")
@@ -40,65 +43,74 @@ class Normal(NamedTuple):
 
 def normalise(text: str) -> Normal:
     """Fold ``text`` (at most ``READ_LIMIT`` code points of it). Linear."""
-    chars: list[str] = []
-    origin = array("I")
-    for place, char in enumerate(text[:READ_LIMIT]):
-        piece = _piece(char)
-        if len(piece) == 1:
-            chars.append(piece)
-            origin.append(place)
-        else:
-            chars.extend(piece)
+    pieces = list(map(_FOLDED.__getitem__, text[:READ_LIMIT]))
+    if set(map(len, pieces)) <= {1}:
+        origin = array("I", range(len(pieces)))
+    else:
+        origin = array("I")
+        for place, piece in enumerate(pieces):
             origin.extend([place] * len(piece))
-    chars, origin = _without_spaces(chars, origin)
-    return Normal(_recognised("".join(chars)), origin)
+    return _normal(*_without_spaces("".join(pieces), origin))
 
 
-@lru_cache(maxsize=8192)
-def _piece(char: str) -> str:
-    if char in "\r\x0b\x0c\x85\u2028\u2029":
-        return "\n"
-    if char in "\t\x00":
-        return " "
-    return fold_char(char)
+def _normal(text: str, origin: array[int]) -> Normal:
+    return Normal(_recognised(text), origin)
 
 
-def _without_spaces(chars: list[str], origin: array[int]) -> tuple[list[str], array[int]]:
-    if not any(mark in chars for mark in " \n,"):
-        return chars, origin
-    joins = _joined_breaks("".join(chars))
+class _Folded(dict[str, str]):
+    """Characters that were met before, folded; a text of any language fills it with a few thousand at most."""
+
+    def __missing__(self, char: str) -> str:
+        if char in "\r\x0b\x0c\x85\u2028\u2029":
+            piece = "\n"
+        else:
+            piece = " " if char in "\t\x00" else fold_char(char)
+        if len(self) < _MET:
+            self[char] = piece
+        return piece
+
+
+_FOLDED = _Folded()
+
+
+def _without_spaces(text: str, origin: array[int]) -> tuple[str, array[int]]:
+    joins: set[int] | None = None
     kept: list[str] = []
     places = array("I")
-    size = len(chars)
-    i = 0
-    while i < size:
-        char = chars[i]
+    last, done, size = "", 0, len(text)
+    for match in _SPACE.finditer(text):
+        at, end = match.span()
+        if done < at:
+            kept.append(text[done:at])
+            places.extend(origin[done:at])
+            last = text[at - 1]
+        done = end
+        char = text[at]
         if char == "\n":
-            if i not in joins and not (kept and kept[-1] == "\n"):
-                kept.append(char)
-                places.append(origin[i])
+            joins = _joined_breaks(text) if joins is None else joins
+            if at in joins or last == "\n":
+                continue
         elif char == " ":
-            end = i
-            while end < size and chars[end] == " ":
-                end += 1
-            if kept and end < size and _latin(kept[-1]) and _latin(chars[end]):
-                kept.append(" ")
-                places.append(origin[i])
-            i = end
-            continue
-        else:
-            kept.append("，" if char == "," and not _between_digits(chars, i) else char)
-            places.append(origin[i])
-        i += 1
-    return kept, places
+            if not (last and end < size and _latin(last) and _latin(text[end])):
+                continue
+        elif not _between_digits(text, at):
+            char = "，"
+        kept.append(char)
+        places.append(origin[at])
+        last = char
+    if not done:
+        return text, origin
+    kept.append(text[done:])
+    places.extend(origin[done:])
+    return "".join(kept), places
 
 
 def _latin(char: str) -> bool:
     return "!" <= char <= "~"
 
 
-def _between_digits(chars: list[str], i: int) -> bool:
-    return 0 < i < len(chars) - 1 and chars[i - 1].isdigit() and chars[i + 1].isdigit()
+def _between_digits(text: str, at: int) -> bool:
+    return 0 < at < len(text) - 1 and text[at - 1].isdigit() and text[at + 1].isdigit()
 
 
 def _joined_breaks(text: str) -> set[int]:

@@ -13,6 +13,7 @@ from gateway.reading.lazy import lazy
 
 _DIGIT = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "壹": 1, "贰": 2, "叁": 3, "幺": 1}
 _UNIT = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
+_SPECIAL = {"廿": 20, "卅": 30, "俩": 2, "仨": 3}
 _HAN = "零〇一二两三四五六七八九十百千万亿"
 _BEFORE = (
     "约有", "大约", "大概", "约", "差不多", "估计", "将近", "接近", "近", "至少", "不少于", "不低于", "最少", "起码", "超过", "逾", "多达", "高达",
@@ -32,6 +33,7 @@ _NUMBER = lazy(
     r")(?P<after>以上|左右|上下|余|多|来|几|许)?"
 )
 _GUARD_BEFORE = lazy(r"(?:第|[A-Za-z]|\d[-/:]|斤)$")
+_LOOSE = lazy("[余多几来]")
 _RANGE = lazy(r"(?<![一二两三四五六七八九])([一二两三四五六七八九])([一二两三四五六七八九])(?![一二两三四五六七八九])")
 _QUALIFIER: dict[str, Qualifier] = {
     "约有": "about", "大约": "about", "大概": "about", "约": "about", "差不多": "about", "估计": "about", "左右": "about", "上下": "about",
@@ -56,7 +58,7 @@ def numbers(text: str) -> list[Number]:
     found = []
     for match in _NUMBER.finditer(text):
         start = match.start()
-        if _GUARD_BEFORE.search(text[max(0, start - 2) : match.start("body")]):
+        if start and _GUARD_BEFORE.search(text[max(0, start - 2) : match.start("body")]):
             continue
         number = _read(match)
         if number is not None:
@@ -67,9 +69,11 @@ def numbers(text: str) -> list[Number]:
 def _read(match: re.Match[str]) -> Number | None:
     body, after = match["body"], match["after"] or ""
     qualifier: Qualifier = _QUALIFIER.get(match["before"] or "", "exact")
-    inner = next((c for c in body if c in "余多来"), "")
-    if body[-1] in "几" and len(body) > 1:
-        inner = "几"
+    inner = ""
+    if not body.isdecimal():
+        inner = next((c for c in body if c in "余多来"), "")
+        if body[-1] == "几" and len(body) > 1:
+            inner = "几"
     if word := inner or after:
         qualifier = _QUALIFIER[word]
     start, end = match.start(), match.end()
@@ -108,7 +112,9 @@ def value_of(text: str) -> float | None:
     >>> [value_of(t) for t in ("9万8", "六百八", "一千零五", "1亿2000万", "二〇二六", "零点六", "廿")]
     [98000, 680, 1005, 120000000, 2026, 0.6, 20]
     """
-    special = {"廿": 20, "卅": 30, "俩": 2, "仨": 3}.get(text)
+    if text.isdecimal():
+        return int(text)
+    special = _SPECIAL.get(text)
     if special:
         return special
     text = text.replace(",", "")

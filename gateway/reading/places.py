@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 from gateway.core.model import Place
-from gateway.reading.elsewhere import elsewhere
+from gateway.reading.elsewhere import elsewhere, is_news, lies_elsewhere
 from gateway.reading.gazetteer import Found, Gazetteer
 from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
@@ -60,15 +60,24 @@ def place(
     ``year`` is that of the report."""
     text = normal.text
     after = times[0][1] if times else 0
+    ours = gazetteer.own_names
+    if home is None and is_news(text) and not any(name in text for name in ours) and (far := elsewhere(normal, year)) is not None:
+        return far
     named = [f for f in gazetteer.counties_in(text) if not _is_unit(text, f, unit)]
+    strange = [f for f in named if lies_elsewhere(text, f.start, ours)]
+    named = [f for f in named if f not in strange]
     end = _stop(text, after)
     near = [f for f in named if after - 40 <= f.start < end]
     chosen = next((f for f in near if f.start >= after), None) or (near[-1] if near else None) or (named[0] if named else None)
     if chosen is not None:
-        return _described(normal, gazetteer, chosen.county, chosen.start)
+        return _described(normal, gazetteer, chosen.county, chosen.start, times)
+    if (strange or (home and not unit and not _OURS.search(text))) and (far := elsewhere(normal, year)) is not None:
+        # A sender of ours who names no place of ours but one that another province or city has, tells of that one.
+        if home is None or far.county or far.country != "中国":
+            return far
     town = next((t for t in gazetteer.towns_in(text) if t.sure or home), None)
     if town is not None:
-        return _described(normal, gazetteer, town.county if town.sure else home, town.start)
+        return _described(normal, gazetteer, town.county if town.sure else home, town.start, times)
     far = None if home else elsewhere(normal, year)
     if far is not None:
         return far
@@ -79,11 +88,19 @@ def place(
         return None
     site = _site(text, times, unit, skip)
     if site is not None:
-        return _described(normal, gazetteer, home, site)
-    ours = _OURS.search(text)
-    if ours is not None:
-        return _described(normal, gazetteer, home, ours.start())
+        return _described(normal, gazetteer, home, site, times)
+    mine = _OURS.search(text)
+    if mine is not None:
+        return _described(normal, gazetteer, home, mine.start(), times)
     return Place(text=home, country="中国", province=gazetteer.province, city=gazetteer.city, county=home)
+
+
+def is_local(text: str, gazetteer: Gazetteer) -> bool:
+    """True where ``text`` names a county or town of the city, and does not say that it lies elsewhere."""
+    named = gazetteer.counties_in(text)
+    if any(not lies_elsewhere(text, f.start, gazetteer.own_names) for f in named):
+        return True
+    return not named and bool(gazetteer.towns_in(text))
 
 
 def _site(text: str, times: list[tuple[int, int]], unit: str | None, skip: list[tuple[int, int]]) -> int | None:
@@ -132,9 +149,11 @@ def _stop(text: str, start: int) -> int:
     return min(ends, default=len(text))
 
 
-def _described(normal: Normal, gazetteer: Gazetteer, county: str | None, start: int) -> Place:
+def _described(
+    normal: Normal, gazetteer: Gazetteer, county: str | None, start: int, times: list[tuple[int, int]]
+) -> Place:
     text = normal.text
-    limit = min(_comma(text, start), start + _REACH)
+    limit = min([_comma(text, start), start + _REACH, *(a for a, _b in times if a > start)])
     event = _EVENT.search(text, start + 1, limit)
     stop = event.start() if event else limit
     ends = [m.end() for m in _STRETCH.finditer(text, start, stop)]

@@ -17,15 +17,15 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "casualties": ("死伤", "伤亡", "死亡(?:和|或|及|与)受伤", "受伤(?:和|或|及|与)死亡"),
     "deaths": (
         "死亡(?!率|原因|时间|证明|赔偿|线|地点|现场|威胁|名单)", "遇难", "身亡", "丧生", "丧命", "罹难", "毙命", "殒命", "亡故", "殉难", "殉职", "牺牲",
-        "被害(?!人|者)", "遇害", "葬身", "命丧", "被杀", "(?:[溺坠病猝身])亡",
-        "没(?:能)?救过来", "没救活", "没抢救过来", "抢救无效", "(?:医治无效|救治无效|不治身亡|不治)", "没气了", "去世", "离世", "逝世",
+        "被害(?!人|者)", "遇害", "葬身", "被杀", "(?:[溺坠病猝身])亡",
+        "没(?:能)?救过来", "没救活", "没抢救过来", "抢救无效", "(?:医治无效|救治无效|不治身亡|不治)", "没气了", "去世", "离世", "逝世", "离开了?人世", "而亡", "命丧",
         "无一生还", "无人生还", "无一幸免", "(?:没有|无)生命(?:体征|迹象)", "失去生命(?:体征)?", "自杀身亡",
         "[烧淹砸炸撞压砍捅打毒摔憋闷踩轧碾冻饿咬刺勒掐电触呛熏惨猝枪射击震埋溺杀致捂]死", "死了", "死于", "死在", "杀害", "枪杀",
         rf"(?<=[{_N}人名个例双])[死亡](?!者|刑|因|伤|亡|里逃)", rf"死(?=[{_N}俩仨])", "亡(?=[\\d一二两三四五六七八九十])", "没了(?=[，。、;!?\n]|$)",
     ),
     "seriously_injured": (
         "重伤", "伤势(?:较|很|十分|非常)?(?:严?重|危重)", "伤情(?:较|很)?(?:严?重|危重)", "受伤(?:较|很)重", "危重", "病危", "生命垂危", "严重受伤", "重的(?=[一二两三四五六七八九十\\d])",
-        "重症(?!监护|室)", rf"(?<=[{_N}])重(?=[，。、;)轻\d一二两三四五六七八九十\n]|$)",
+        rf"(?<=[{_N}])重(?=[，。、;)轻\d一二两三四五六七八九十\n]|$)",
     ),
     "light": ("轻伤", "轻微伤", "受轻伤", "伤势较轻", rf"(?<=[{_N}])轻(?=[，。、;)\n]|$)"),
     "injured": (
@@ -40,10 +40,10 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "poisoned": ("中毒",),
     "ill": (
         "发病(?!率)", "患病", "染病", "呕吐", "腹泻", "腹痛", "拉肚子", "肚子[疼痛]", "上吐下泻", "恶心", "头[晕痛]", "抽搐", "发烧", "发热", "不适", "感染", "确诊", "病例", "症状", "吐(?=[,，、])",
-        "不良反应", "送医院?的", "住院", "入院", "就诊", "收治",
+        "不良反应",
     ),
     "treated": (
-        "(?:送|转|在|到|往)[^，。、;\n]{0,14}?(?:医院|卫生院)[^，。、;\n]{0,6}?(?:抢救|救治|急救|治疗)", "送医(?:抢救|救治|急救|治疗|院)?", "正在抢救", "抢救中",
+        "(?:送|转|在|到|往)[^，。、;\n]{0,14}?院[^，。、;\n]{0,6}?(?:抢救|救治|急救|治疗)", "送医(?:抢救|救治|急救|治疗|院)?", "正在抢救", "抢救中", "送医院?的", "住院", "入院", "就诊", "收治",
     ),
     "evacuated": ("疏散", "转移", "撤离", "安置", "撤出", "撤走"),
     "affected": ("受灾(?!面积)", "受影响", "断粮", "饮水困难"),
@@ -75,7 +75,8 @@ _PEOPLE = lazy(
     r"者|人员|人数|群众|工人|矿工|学生|师生|旅客|乘客|居民|村民|家属|民众|儿童|员工|职工|官兵|病人|患者|员|的(?![是有人\d一二两三四五六七八九十])"
 )
 _DOES = lazy(r"(?:[砸炸撞压砍捅打毒踩轧碾咬刺勒掐枪射击杀致烧]|)[死伤]|杀害|枪杀|遇害|死了|伤了|致伤")
-_CAUSATIVE = lazy(r"(?:致人|致其|涉嫌.{0,4}致?|避免|防止|以防|预防|未造成|自称|假装|可能|恐怕|危及)$")
+_BEFORE_CAUSED = "人其嫌致免止防成称装能怕及"
+_CAUSATIVE = lazy(r"(?:致人|致其|涉嫌.{0,4}致|涉嫌|避免|防止|以防|预防|未造成|自称|假装|可能|恐怕|危及)$")
 
 
 class Predicate(NamedTuple):
@@ -94,12 +95,10 @@ def predicates(text: str, start: int, end: int) -> list[Predicate]:
     strong = []
     for match in _PREDICATE.finditer(text, start, end):
         field, (left, right) = match.lastgroup or "", match.span()
-        if _CAUSATIVE.search(text[max(start, left - 6) : left]):
+        if left > start and text[left - 1] in _BEFORE_CAUSED and _CAUSATIVE.search(text[max(start, left - 6) : left]):
             continue
         strong.append(Predicate(field, left, right, bool(_PEOPLE.match(text, right)), bool(_DOES.fullmatch(match[0]))))
     if any(p.field != "treated" for p in strong):
-        return [p for p in strong if p.field != "treated"] + [p for p in strong if p.field == "treated"][:0] if any(
-            p.field in ("deaths", "missing") for p in strong
-        ) else strong
+        return [p for p in strong if p.field != "treated"]
     weak = [Predicate(m.lastgroup or "", *m.span(), True, False, True) for m in _WEAK.finditer(text, start, end)]
-    return strong or weak
+    return sorted([*strong, *weak], key=lambda p: p.start)

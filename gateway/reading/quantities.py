@@ -24,18 +24,26 @@ _AREA = lazy(r"(?:亩|公顷|平方公里|平方千米|平方米|平米|平方|m
 _MONEY = lazy(r"(?:多|余)?(?:元|块钱|块|人民币)(?!月)")
 _HOUSES = lazy(r"(?:间|户|栋|幢|处|座|所|套)(?=(?:[\u4e00-\u9fff]{0,4}(?:房|屋|住宅|校舍))|$|[，。、;)倒垮坍]|受)")
 _PEOPLE = lazy(
-    r"(?:多|余)?(?:人(?![次民工均行])|名(?!单|称)|位(?!于|置)|口(?=人|$|[，。、;)被全])|个(?!多?(?:小时|月|乡|镇"
+    r"(?:多|余)?(?:人(?![次民工]|行道)|名(?!单|称)|位(?!于|置)|口(?=人|之家|$|[，。、;)被全吃遇双煤])|个(?!多?(?:小时|月|乡|镇"
     r"|村|县|区|苏木|嘎查|旗|省|市|工地|点|班|车|单位|企业|项目|路|部门|站|方面|煤|矿|队|组|厂|店|井))"
-    r"|例(?!如|会)|号人|号(?=[，。、])|人次|死(?!亡率)|亡|伤|重伤|轻伤|男|女|具)"
+    r"|例(?!如|会)|号人|号(?=[，。、])|人次|死(?!亡率)|亡|伤|重伤|轻伤|失踪|被困|中毒|遇难|重(?=[，。、;)轻\d一二两三四五六七八九十]|$)"
+    r"|轻(?=[，。、;)]|$)|男|女|具)"
 )
+_BARE = ("死", "亡", "伤", "重伤", "轻伤", "失踪", "被困", "中毒", "遇难", "重", "轻")  # verbs that stand for their unit: 2死5伤
+_BREAK = lazy(r"[，。;!?、()\n和及与]")
+_NO_UNIT = lazy(r"(?:死|亡|伤|失踪|中毒|被困|遇难)$")
 _AFTER = lazy("左右|上下|以上")
 _FOREIGN = lazy(r"(?:美元|欧元|日元|英镑|卢比|港元|港币|美金|韩元|卢布)")
 _PAIRS = lazy(
     r"一对(?:夫妻|夫妇|母子|母女|父子|父女|情侣|兄弟|姐妹|双胞胎|老人)|(?:夫妻|夫妇|母子|母女|父子|父女|兄弟"
     r"|姐妹)(?P<n>[二两三四]|俩|仨)?人?"
-    r"(?=[被均全在一溺死遇受,，。])|[俩仨](?=[，。!?;)]|人|都|$)"
+    r"(?=[被均全在一溺死遇受触中双相,，。])|[俩仨](?=[，。!?;)]|人|都|$)|双(?=亡|双(?:死|身|遇|丧|殒|溺|罹))|两(?:姐妹|兄弟|母子|父子|母女|父女)"
 )
 _SEVERAL = lazy(r"(?<![\d十百千万余])(?:多|若干|部分|不少|大量)(?:名|人)")
+_SINGLE = lazy(
+    r"(?=[司驾飞学教肇嫌凶住店老房东户男女孕儿妻丈父母姐妹哥弟孩婴妇农婆少])(?<![名位个两双各多全些诸])(?<![\d一二两三四五六七八九十百几数多余]个)(?:司机|驾驶员|驾驶人|飞行员|学员|教练|肇事者|嫌疑人|凶手|住户|店主|老板|房东|户主|男子|女子|男孩|女孩|男童|女童|老人|老汉|老太|老妇|妇人|农妇|老翁|婆婆|少年|少女|女婴|男婴|女工|孕妇|儿子|女儿|妻子|丈夫|父亲|母亲|姐姐|妹妹|哥哥|弟弟|孩子|婴儿)"
+    r"|(?<=[\u4e00-\u9fff])某某?(?=[，。(及和与被当在因、已死受重溺触从跳不])"
+)
 _ONE = lazy(r"(?:一|某)(?=(?:男子|女子|老人|儿童|学生|村民|小孩|男童|女童|妇女|工人|司机|乘客))")
 
 
@@ -58,12 +66,29 @@ def quantities(text: str) -> list[Quantity]:
         if quantity is not None and quantity.start >= taken:
             found.append(quantity)
             taken = quantity.end
-    starts = {q.start for q in found}
-    spans = [(q.start, q.end) for q in found]
-    for extra in _worded(text):
-        if extra.start not in starts and not any(a < extra.end and extra.start < b for a, b in spans):
-            found.append(extra)
-    return sorted(found, key=lambda q: q.start)
+    return _merged(text, found, _worded(text))
+
+
+def _merged(text: str, counted: list[Quantity], worded: list[Quantity]) -> list[Quantity]:
+    """Both in order, without a worded one that lies in a counted one, or that a number before it counts (2名女司机)."""
+    made: list[Quantity] = []
+    following = iter(sorted(worded, key=lambda q: q.start))
+    extra = next(following, None)
+    for quantity in (*counted, None):
+        while extra is not None and (quantity is None or extra.start < quantity.start):
+            free = not made or made[-1].end <= extra.start
+            if free and (quantity is None or extra.end <= quantity.start) and not _counted(text, made, extra):
+                made.append(extra)
+            extra = next(following, None)
+        if quantity is not None:
+            made.append(quantity)
+    return made
+
+
+def _counted(text: str, made: list[Quantity], extra: Quantity) -> bool:
+    if extra.unit != "单" or not made or extra.start - made[-1].end > 40:
+        return False
+    return made[-1].what == "people" and not _BREAK.search(text, made[-1].end, extra.start)
 
 
 def _people_word(text: str, number: Number) -> Quantity | None:
@@ -86,13 +111,15 @@ def _measured(text: str, number: Number) -> Quantity | None:
     if unit := _PEOPLE.match(text, at):
         qualifier: Qualifier = "over" if unit[0][0] in "多余" else number.qualifier
         counted = unit[0].lstrip("多余")
-        end = at if counted in ("死", "亡", "伤", "重伤", "轻伤") else unit.end()
+        end = at if counted in _BARE else unit.end()
         if counted == "个" and text.startswith("人", end):
             end += 1
         after = _AFTER.match(text, end)
         if after:
             qualifier, end = ("at_least" if after[0] == "以上" else "about"), after.end()
         return Quantity(number.start, end, "people", _whole(number)._replace(qualifier=qualifier), counted)
+    if text[at : at + 1] in "，。;、)\n" and _NO_UNIT.search(text[max(0, number.start - 2) : number.start]):
+        return Quantity(number.start, at, "people", _whole(number), "")
     if text[number.end : number.end + 1] in "，。;、)\n吧":  # also the end of the text: the unit is understood
         return Quantity(number.start, number.end, "yuan", number, "")
     return None
@@ -126,4 +153,8 @@ def _worded(text: str) -> list[Quantity]:
     for match in _ONE.finditer(text):
         number = Number(match.start(), match.start() + 1, 1, None, "exact")
         found.append(Quantity(match.start(), match.start() + 1, "people", number, "一"))
+    for match in _SINGLE.finditer(text):
+        if text[match.end() : match.end() + 1] not in ("们", "等", "员"):
+            number = Number(match.start(), match.end(), 1, None, "at_least")
+            found.append(Quantity(match.start(), match.end(), "people", number, "单"))
     return found

@@ -14,7 +14,7 @@ from gateway.reading.lazy import lazy
 from gateway.reading.moments import Before, Moment, dateline_day, phrases, resolve
 from gateway.reading.normalise import Normal
 
-_AS_OF = lazy(r"(?:截至|截止|截止到|截至到|到|至|目前|统计至|—|~|-)$")
+_AS_OF = lazy(r"(?:截至|截止|截止到|截至到|到|至|目前|统计至|—|~|-)(?:当地时间|北京时间|[一-鿿]{2,4}时间)?$")
 _PLANNED = lazy(r"(?:定于|将于|拟于|计划于|计划|预计|预定|请于|扬言|准备|原定|定在|将在|拟在|约定|限|务必于|要求于)$")
 _REPORTED = lazy(r"(?:[报上]报的|的?报的|报过|报告的|上报|前报|报送)")
 _TOLD = lazy(
@@ -22,21 +22,23 @@ _TOLD = lazy(
 )
 _ALARM_FIELD = lazy(r"(?:接报|接警|报警|报案|发现|接到报告|接到报警|获悉)(?:的)?(?:时间|时刻)?(?:[:为是在])?$")
 _PAPER_FIELD = lazy(r"(?:报告|上报|填报|报送|发布|打印|发文|签发|印发|统计|成文|值班|更新|发稿|投稿|填表|制表|来电|收文|编辑|拍摄|送达)(?:时间|日期):?$")
-_ALARM_AFTER = lazy(r"[，]?(?:[^，。;\n]{0,22}?)(?:接到?[一-鿿]{0,10}?(?:报[警告案称]|求助|电话|来电|举报|反映)|接警|接报|接诉|报案|报警|获悉|得知)")
+_ALARM_AFTER = lazy(r"[，]?(?:[^，。;\n]{0,22}?)(?:接到?[一-鿿]{0,10}?(?:报[警告案称]|求助|电话|来电|举报|反映)|接警|接报|接诉|报案|报警|(?<!者)获悉|得知)")
 _END_AFTER = lazy(
-    r"[，]?(?:[^，。;\n]{0,8}?)(?:扑灭|灭了|熄灭|平息|控制|结束|散去|解除|恢复|疏通|打捞|升井|赶到|到达|到场|抵达|救出|获救|送医|送往|送到|抢救无效|不治|宣布|被抓|抓获|落网|投案|自首|转移|疏散|通车|撤离|出院)"
+    r"[，]?[^，。;\n]{0,20}?(?:最后一[名具位]|遗体)|[，]?(?:[^，。;\n]{0,8}?)(?:扑灭|灭了|熄灭|平息|控制|结束|散去|解除|恢复|疏通|打捞|升井|赶到|到达|到场|抵达|救出|获救|送医|送往|送到|抢救无效|不治|宣布|被抓|抓获|落网|投案|自首|转移|疏散|通车|撤离|出院)"
 )
 _SAID_AFTER = lazy(
-    r"[，]?[^，。;\n]{0,24}?(?:记者|证实|通报|表示|介绍|透露|宣布|指出|采访|对外|派出|启动|召开|部署|看望|慰问|赶赴|出院|刑拘|刑事拘留|发布|作出|批示|致电)"
+    r"(?:凌晨|早上|上午|中午|下午|晚|晚上|晚间)?(?:说|称|在[^，。;\n]{2,16}上说)|[，]?[^，。;\n]{0,24}?(?:记者|证实|通报|表示|介绍|透露|宣布|公布|指出|采访|对外|派出|启动|召开|部署|看望|慰问|赶赴|出院|刑拘|刑事拘留|发布|作出|批示|致电)"
 )
 _MOVED_AFTER = lazy(r"[，]?[^，。;\n]{0,24}?(?:出发|前往|离开|返回)")
 _HAPPENS = lazy(
-    r"发生|地震(?![局办台部应])|遭|起火|着火|失火|爆炸|相撞|碰撞|追尾|撞|侧翻|翻车|翻[入下]|坠|塌|中毒|呕吐|腹[痛泻]|袭击|透水|溃|遇难|死亡|受伤|身亡|病例|闯入|持刀|被砍|被杀|劫|抢|暴雨|滑坡"
+    r"发生|地震(?![局办台部应])|遭|起火|着火|失火|爆炸|相撞|碰撞|追尾|撞|侧翻|翻车|翻[入下]|坠|塌|中毒|呕吐|爆燃|燃爆|脱轨|枪击|开枪|砍|烧|淹|漏|断裂|引爆|沉|击|撞|腹[痛泻]|袭击|透水|溃|遇难|死亡|受伤|身亡|病例|闯入|持刀|被砍|被杀|劫|抢|暴雨|滑坡"
     r"|泥石流|决[口堤]|泄漏|外泄|沉没|倾覆|落水|溺水|踩踏|聚集|上访|围堵|罢[课工]|械斗|冲突|失踪|失联|去向不明|被盗|突发|突降|出现|燃起|引燃|大火|火灾|被困"
 )
 _STRONG = lazy(r"发生|相撞|碰撞|追尾|侧翻|翻车|坠|起火|着火|爆炸|遭|中毒|塌")
 _NAMED = lazy(r"[“\"「'](?P<m>1[0-2]|0?[1-9])[·・.](?P<d>3[01]|[12]\d|0?[1-9])[”\"」']")
 _BACK_THEN = lazy(r"(?:去年|前年|上年|上月|\d年以来|同期|历史上|曾[于在]?)$")
+_MARKS = lazy(r"[^。;\n]{0,24}?(?:周年|纪念日|忌日|祭日)")
+_SINCE = lazy(r"(?:之后|以后|后(?!山|院|门|勤|街)|之前|以前|前(?!往|街|门|方))")
 _UNDATED = lazy(r"日前|近日|近期|不久前|前不久|前些天|前几天|几天前|数天前|连日来|上周(?![一二三四五六日天])")
 _WORLD = lazy(r"(?:当地时间|[一-鿿]{2,5}(?<!北京)时间)(?:是|为)?$")
 _BEIJING = lazy(r"北京时间(?:是|为)?$")
@@ -84,13 +86,18 @@ def _chosen(text: str, found: list[Phrase]) -> Phrase | None:
     by_role: dict[Role, list[Phrase]] = {}
     for phrase in found:
         by_role.setdefault(phrase.role, []).append(phrase)
-    events = by_role.get("event", [])
+    events = [p for p in by_role.get("event", []) if p.precision != "month"]
+    months = [p for p in by_role.get("event", []) if p.precision == "month"]
     if told := by_role.get("told"):
         return _finer(text, told[0], told + events)
+    named_days = {p.at.date() for p in by_role.get("named", []) if p.start < 250}
+    if by_name := [p for p in events if p.at.date() in named_days]:
+        # "9·20"事故: the event that the text is about, not the day on which the last victim was found.
+        events = by_name
     if events:
         starts = sorted(p.start for p in found)
         recent = _recent(events[:_CONSIDERED], found)
-        first = next((p for p in recent if _happens(text, p, starts)), None)
+        first = next((p for p in (*recent, *events[:_CONSIDERED]) if _happens(text, p, starts)), None)
         alarm = next(iter(by_role.get("alarm", [])), None)
         if first is None and alarm is not None and alarm.start < recent[0].start:
             return alarm
@@ -98,8 +105,10 @@ def _chosen(text: str, found: list[Phrase]) -> Phrase | None:
     for role in ("named", "alarm"):
         if among := by_role.get(role):
             return _corrected(text, _finer(text, among[0], among), among)
+    if months:
+        return months[0]
     rest = [*by_role.get("end", []), *by_role.get("said", [])]
-    if rest and not _UNDATED.search(text, 0, 300):
+    if rest and "as_of" not in by_role and not _UNDATED.search(text, 0, 300):
         # Only how it ended or was told of: that day is the best the text gives, the minute is not the event's.
         first = min(rest)
         return first._replace(at=first.at.replace(hour=0, minute=0), precision="day", qualifier="about")
@@ -116,7 +125,7 @@ def _happens(text: str, phrase: Phrase, starts: list[int]) -> bool:
     """True where the sentence goes on to say that something happened, before it comes to another time (one of ``starts``)."""
     stop = min(len(text), phrase.end + _SENTENCE)
     stop = min([stop, *(at for mark in "。;\n" if (at := text.find(mark, phrase.end, stop)) >= 0)])
-    later = bisect_left(starts, phrase.end)
+    later = bisect_left(starts, phrase.end + 4)  # 7时5分和8时10分 are told in one breath
     return _HAPPENS.search(text, phrase.end, min([stop, *starts[later : later + 1]])) is not None
 
 
@@ -172,11 +181,11 @@ def time_phrases(text: str, received: datetime) -> list[Phrase]:
         if role == "header":
             continue
         if dateline or role in ("told", "event", "alarm", "end", "said"):
-            before = Before(_told_day(moment, before), moment)
+            before = before if moment.precision == "month" else Before(_told_day(moment, before), moment)
     return found + [_named_after(match, base) for match in _NAMED.finditer(text)]
 
 
-_DATELINE_AFTER = lazy(r"(?:\([^()]{1,24}\))?(?:[^\n。，,\d(]{0,4}?(?:专?电(?!话)|讯(?!问))|(?:消息|信息)[:(])")
+_DATELINE_AFTER = lazy(r"(?:\([^()]{1,24}\))?(?:[^\n。，,\d(]{0,4}?(?:专?电(?!话)|讯(?!问))|(?:消息|信息)(?:[:(]|据))")
 
 
 def _is_dateline(text: str, end: int, moment: Moment) -> bool:
@@ -222,6 +231,10 @@ def _role(text: str, ahead: str, moment: Moment) -> Role:
         return "as_of"
     if _END_AFTER.match(text, after):
         return "end"
+    if _MARKS.match(text, after):
+        return "ignored"
+    if ahead.endswith("记者") or _SINCE.match(text, after):
+        return "said" if ahead.endswith("记者") else "ignored"
     if _ALARM_FIELD.search(ahead) or _ALARM_AFTER.match(text, after, after + 40):
         return "alarm"
     if _SAID_AFTER.match(text, after, after + 40):

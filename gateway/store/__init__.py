@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from gateway.core.errors import StorageTrouble
+from gateway.i18n import _
 from gateway.store import engine, schema, tables
 from gateway.store.errors import KeyGone, NewerStore, NotFound, Stale, StoreRefused, Tampered, WrongKey
 from gateway.store.ids import Ids
@@ -74,7 +75,7 @@ class Store:
         except BaseException as error:
             store.close()
             if is_trouble(error):
-                raise StorageTrouble(f"cannot open the store: {describe(error)}") from None
+                raise StorageTrouble(_("cannot open the store: {error}").format(error=describe(error))) from None
             raise
         return store
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from gateway.core.errors import StorageTrouble
+from gateway.i18n import _
 from gateway.store import engine
 from gateway.store.errors import StoreRefused
 from gateway.store.keys import StoreKeys
@@ -119,7 +120,9 @@ def keep_before_migration(database: Path, version: str) -> Path:
     except (OSError, StorageTrouble) as error:
         need = database.stat().st_size
         raise StoreRefused(
-            f"the store has schema {version} and is copied to {target} before it is brought up to date; that failed "
-            f"({type(error).__name__}): have {need} bytes free there, or move a backup made with `gateway backup` to that name"
+            _(
+                "the store has schema {version} and is copied to {target} before it is brought up to date; that failed "
+                "({error}): have {need} bytes free there, or move a backup made with `gateway backup` to that name"
+            ).format(version=version, target=target, error=type(error).__name__, need=need)
         ) from None
     return target

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool, StaticPool
 
+from gateway.i18n import _
 from gateway.store.errors import StoreRefused
 
 BUSY_MS = 5000
@@ -23,7 +24,7 @@ def make(url: sa.URL, *, writes: bool, busy_ms: int = BUSY_MS) -> sa.Engine:
         return _sqlite(url, writes=writes, busy_ms=busy_ms)
     if backend == "postgresql":
         return _postgres(url, writes=writes, busy_ms=busy_ms)
-    raise StoreRefused(f"the store can be sqlite or postgresql+psycopg, not {backend}")
+    raise StoreRefused(_("the store can be sqlite or postgresql+psycopg, not {backend}").format(backend=backend))
 
 
 def in_memory(url: sa.URL) -> bool:

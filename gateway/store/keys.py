@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway.i18n import _
 from gateway.store.errors import BadKey
 from gateway.store.seal import KEY, open_as_bureau, seal, seal_for_bureau, unseal
 
@@ -88,11 +89,11 @@ def read_key(path: Path, *, public: bool = False) -> bytes:
         mode = path.stat().st_mode
         text = path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadKey(f"cannot read the key file {path}: {type(error).__name__}") from None
+        raise BadKey(_("cannot read the key file {path}: {error}").format(path=path, error=type(error).__name__)) from None
     # systemd lends credentials read-only with an ACL whose mask shows as group bits; the folder itself is closed.
     lent = os.environ.get("CREDENTIALS_DIRECTORY")
     if not public and mode & 0o077 and not (lent and path.is_relative_to(lent)):
-        raise BadKey(f"the key file {path} is open to others: chmod 600 {path}")
+        raise BadKey(_("the key file {path} is open to others: chmod 600 {path}").format(path=path))
     return _decode(text, str(path))
 
 
@@ -101,7 +102,7 @@ def write_key(path: Path, key: bytes, *, mode: int = 0o600) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
-        raise BadKey(f"the key file {path} is already there") from None
+        raise BadKey(_("the key file {path} is already there").format(path=path)) from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(base64.b64encode(key) + b"\n")
         file.flush()
@@ -115,7 +116,7 @@ def _decode(text: str, what: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != KEY:
-        raise BadKey(f"{what} is not 32 bytes in base64")
+        raise BadKey(_("{what} is not 32 bytes in base64").format(what=what))
     return key
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from gateway.i18n import _
 from gateway.store import engine, schema, tables
 from gateway.store.errors import StoreRefused
 from gateway.store.keys import StoreKeys
@@ -42,7 +43,8 @@ def dump(url: sa.URL, folder: Path) -> Iterator[tuple[Reader, str, dict[str, lis
             conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
             version = schema.version(conn)
             if version != schema.HEAD:
-                raise StoreRefused(f"the store has schema {version}, this version copies {schema.HEAD}: start the daemon once")
+                text = _("the store has schema {version}, this version copies {known}: start the daemon once")
+                raise StoreRefused(text.format(version=version, known=schema.HEAD))
             columns = {str(table.name): [str(column.name) for column in table.columns] for table in tables.metadata.sorted_tables}
             for name, names in columns.items():
                 with (folder / name).open("wb") as file, _cursor(conn).copy(f"COPY {_target(name, names)} TO STDOUT") as out:
@@ -60,7 +62,7 @@ def load(url: sa.URL, folder: Path, version: str, columns: Mapping[str, Sequence
         with made.connect() as conn, conn.begin():
             conn.exec_driver_sql("SET LOCAL statement_timeout = 0")
             if sa.inspect(conn).get_table_names():
-                raise StoreRefused("the data base is not empty; give a new one")
+                raise StoreRefused(_("the data base is not empty; give a new one"))
             schema.migrate(conn, version)
             for name, names in columns.items():
                 with (folder / name).open("rb") as file, _cursor(conn).copy(f"COPY {_target(name, names)} FROM STDIN") as into:
@@ -82,5 +84,5 @@ def _cursor(conn: sa.Connection) -> Any:
 def _target(name: str, names: Sequence[str]) -> str:
     # Names of a backup come from its manifest: nothing but a name may stand in the statement.
     if not all(_NAME.fullmatch(one) for one in (name, *names)):
-        raise StoreRefused("the backup names a table or column that cannot be one of ours")
+        raise StoreRefused(_("the backup names a table or column that cannot be one of ours"))
     return f'"{name}" ({", ".join(f"{chr(34)}{one}{chr(34)}" for one in names)})'

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from gateway.i18n import _
 from gateway.store import tables
 from gateway.store.errors import NewerStore, StoreRefused, WrongKey
 from gateway.store.keys import StoreKeys
@@ -26,8 +27,10 @@ def prepare(conn: sa.Connection) -> None:
         return
     if found is not None and found not in KNOWN:
         raise NewerStore(
-            f"the store has schema {found}, this version of the gateway knows up to {HEAD}: install the newer gateway, "
-            "or restore a backup that this version made"
+            _(
+                "the store has schema {found}, this version of the gateway knows up to {known}: install the newer gateway, "
+                "or restore a backup that this version made"
+            ).format(found=found, known=HEAD)
         )
     path = conn.engine.url.database
     if found is not None and path and conn.dialect.name == "sqlite":
@@ -44,7 +47,7 @@ def version(conn: sa.Connection) -> str | None:
     if "alembic_version" not in names:
         strangers = names & set(tables.metadata.tables)
         if strangers:
-            raise StoreRefused("the data base holds tables of ours without a version: not a store of the gateway")
+            raise StoreRefused(_("the data base holds tables of ours without a version: not a store of the gateway"))
         return None
     found = conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return None if found is None else str(found)
@@ -74,4 +77,4 @@ def claim(conn: sa.Connection, keys: StoreKeys) -> None:
     if row is None:
         conn.execute(sa.insert(tables.meta), {"key": "store_key", "value": keys.fingerprint()})
     elif row[0] != keys.fingerprint():
-        raise WrongKey("the store was made with another store key: its content cannot be opened with this one")
+        raise WrongKey(_("the store was made with another store key: its content cannot be opened with this one"))

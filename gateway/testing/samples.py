@@ -127,7 +127,7 @@ def sample_incident(**changes: Any) -> Incident:
         "state": "open",
         "items": ("事故类-2",),
         "kinds": ("traffic",),
-        "why": {"事故类-2": ("死亡 2 ≥ 1",)},
+        "why": {"事故类-2": ("道路交通事故，死亡 2 人 ≥ 1 人",)},
         "report": sample_report(),
         "first_received_at": datetime(2026, 3, 6, 1, 0, tzinfo=UTC),
     }
@@ -187,7 +187,7 @@ def odd_messages() -> list[Message]:
 
 def odd_classifications() -> list[Classification]:
     """What the catalogue may have said before: nothing, one item, a hundred, only doubts."""
-    hundred = tuple(Match(item=f"事故类-{number}", why=("死亡 2 ≥ 1",)) for number in range(1, 101))
+    hundred = tuple(Match(item=f"事故类-{number}", why=("道路交通事故，死亡 2 人 ≥ 1 人",)) for number in range(1, 101))
     return [
         Classification(),
         Classification(items=hundred[:1], kinds=("traffic",), rules="test"),

@@ -223,7 +223,8 @@ def test_fields_of_the_12379_form_stand_where_conf_has_them() -> None:
 
 def test_a_conf_without_cap_toml_exports_as_well() -> None:
     alert = parsed(made(Report(text="x"), rules=CapFile()))
-    assert (text(alert, "info/category"), pairs(alert, "info/eventCode")) == ("Other", {})
+    assert (text(alert, "info/category"), text(alert, "info/severity")) == ("Other", "Unknown")
+    assert pairs(alert, "info/eventCode") == {"GB/T 35561": "12H00"}, "codes of events stand in catalogue.toml"
 
 
 any_text = st.text(st.characters(codec=None), max_size=60)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,17 +225,86 @@ def test_nothing_is_written_over(kept: Path, made_once: Path, tmp_path: Path) ->
     held.close()
 
 
-def test_only_the_newest_backups_stay(made_once: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "many"
+def run_backup(folder: Path, *args: str) -> Any:
+    """``gateway backup`` in this process."""
+    from click.testing import CliRunner
+
+    from gateway.cli import cli
+
+    return CliRunner(env={"GATEWAY_LANG": "en"}).invoke(cli, ["--conf", str(folder / "conf"), "backup", *args])
+
+
+def many(folder: Path) -> Path:
     folder.mkdir()
     for day in range(1, 6):
         (folder / f"gateway-2026030{day}T030000.tar").write_text("old")
     (folder / "notes.txt").write_text("mine")
-    backup(made_once, folder, keep=3)
+    return folder
+
+
+def test_only_the_newest_backups_stay(made_once: Path, tmp_path: Path) -> None:
+    folder = many(tmp_path / "many")
+    done = run_backup(made_once, str(folder), "--keep", "3", "--verify")
+    assert done.exit_code == 0, done.output
     names = sorted(path.name for path in folder.iterdir())
     assert names[:2] == ["gateway-20260304T030000.tar", "gateway-20260305T030000.tar"]
     assert len(names) == 4
     assert names[-1] == "notes.txt"
+    assert "a file" in run_backup(made_once, str(tmp_path / "one.tar"), "--keep", "3").output
+
+
+def test_older_backups_stay_where_the_new_one_is_no_good(
+    made_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = many(tmp_path / "many")
+    monkeypatch.setattr("gateway.restore.verify", raising(BackupError("the sum is another")))
+    done = run_backup(made_once, str(folder), "--keep", "1", "--verify")
+    assert done.exit_code == 1 and "the sum is another" in done.output
+    assert len(list(folder.glob("*T030000.tar"))) == 5
+
+
+def raising(error: Exception) -> Any:
+    def fails(*_args: Any) -> None:
+        raise error
+
+    return fails
+
+
+def test_any_name_in_the_configuration_comes_back_and_a_link_as_what_it_leads_to(made_once: Path, tmp_path: Path) -> None:
+    shutil.copytree(made_once / "conf", tmp_path / "conf")
+    names = ["report.txt~", "副本 report.txt", "report（旧）.txt", "a..b.txt"]
+    for name in names:
+        (tmp_path / "conf" / "templates" / name).write_text(name)
+    roster = tmp_path / "elsewhere.csv"
+    shutil.move(tmp_path / "conf" / "roster.csv", roster)
+    (tmp_path / "conf" / "roster.csv").symlink_to(roster)
+    made = backup(tmp_path, tmp_path / "c.tar")
+    assert set(verify(made.path, tmp_path).manifest.files) >= {"conf/roster.csv", *(f"conf/templates/{name}" for name in names)}
+    with tarfile.open(made.path) as tar:
+        assert tar.extractfile("conf/roster.csv").read() == roster.read_bytes()  # type: ignore[union-attr]
+
+
+def test_what_a_killed_backup_left_goes_with_a_later_one(made_once: Path, tmp_path: Path) -> None:
+    left, fresh = tmp_path / ".gateway-backup-old", tmp_path / ".verify-now"
+    for path in (left, fresh):
+        path.mkdir()
+        (path / "gateway.db").write_text("half")
+    os.utime(left, (0, 0))
+    backup(made_once, tmp_path / "d.tar")
+    assert not left.exists() and fresh.exists(), "another run may still be at work in a fresh one"
+
+
+def test_a_backup_that_is_told_to_end_takes_its_half_along(made_once: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "GATEWAY_LANG": "en"}
+    command = [sys.executable, "-m", "gateway", "--conf", str(made_once / "conf"), "backup", str(tmp_path), "--rate", "0.001"]
+    process = subprocess.Popen(command, env=environment)
+    until = time.monotonic() + 20
+    while not list(tmp_path.glob(".gateway-backup-*/*")):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(20) == 143
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rotated_logs_come_along_and_lines_that_are_not_written_yet_are_made(made_once: Path, tmp_path: Path) -> None:

@@ -265,6 +265,7 @@ def test_explain_speaks_the_language_but_for_names_and_the_rules_own_words(text:
     assert found["clocks"] == json.loads(explained("zh", text, at, "--json"))["clocks"], "JSON knows no language"
     # What the message said, what a rule of conf says of it, and names.
     own = {*strings(found["report"]), *strings(found["catalogue"]), *found["route"], found["moment"] or "", *NAMED}
+    own |= set(strings([found["severity"], found["event_class"]]))
     own |= {part for doubt in found["review"] for part in (doubt["item"], *doubt["because"].split("；")) if part}
     rest = "\n".join(line for line in english.splitlines() if not re.match(r".*⟦|[^:]*$", line))
     for name in sorted(own, key=len, reverse=True):

@@ -268,3 +268,28 @@ def test_check_is_quick() -> None:
     assert time.monotonic() - start < 2
     found = subprocess.run([sys.executable, "-c", heavy], check=True, cwd=ROOT, timeout=20, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg://u:geheim@db/jibao", "postgresql+psycopg:///jibao?host=db&password=geheim"])
+def test_a_password_in_the_url_of_the_store_is_refused_and_not_repeated(
+    conf: Path, faults: Callable[[Path], list[str]], url: str
+) -> None:
+    set_gateway(conf, "store", url)
+    (fault,) = faults(conf)
+    assert "PGPASSFILE" in fault and "geheim" not in fault
+
+
+def test_a_state_folder_whose_socket_would_have_too_long_a_path_is_refused(
+    conf: Path, faults: Callable[[Path], list[str]]
+) -> None:
+    room = 107 - len("/control.sock")
+    set_gateway(conf, "state", "/" + "s" * (room - 1))
+    assert faults(conf) == []
+    set_gateway(conf, "state", "/" + "s" * room)
+    (fault,) = faults(conf)
+    assert "108" in fault and "107" in fault
+
+
+def set_gateway(conf: Path, key: str, value: str) -> None:
+    path = conf / "gateway.toml"
+    path.write_text(set_key(path.read_text(), ("gateway", key), value))

@@ -104,7 +104,8 @@ def test_threshold_in_a_message(text: str, item: str, expected: dict[int, bool])
 def test_reason_is_in_a_leaders_words() -> None:
     _, found = judge("白水县委办：今日5时客车侧翻，死亡两人，伤三人。")
     match = next(m for m in found.items if m.item == "事故类-2")
-    assert "死亡 2 ≥ 1" in match.why
+    assert match.why[0] == "道路交通事故，死亡 2 人 ≥ 1 人，死伤 5 人 ≥ 5 人"
+    assert "“侧翻”" in match.why[1:]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_reason_is_in_a_leaders_words() -> None:
         ("来电人：柳河县应急局，鸿运煤矿今早七点透水，死了几个还不清楚，死亡人数不详。", "事故类-3", "死亡不详"),
         ("云台区消防大队：今日14时，五金厂起火，正在扑救。", "事故类-4", "未报死亡"),
         ("石桥县信访局：有人明天要到自治区上访，人数正在核实。", "事件类-8", "未报参与人数"),
-        ("白水县交警大队：今日3时两车相撞，造成三五人受伤，无人死亡。", "事故类-2", "在 3 至 5 之间"),
+        ("白水县交警大队：今日3时两车相撞，造成三五人受伤，无人死亡。", "事故类-2", "在 3 至 5 人之间，标准为 5 人"),
     ],
 )  # fmt: skip
 def test_unknown_figure_is_left_to_a_person(text: str, item: str, because: str) -> None:

@@ -75,12 +75,14 @@ async def test_full_in_the_middle(path: Path, clock: Clock, keys: StoreKeys) -> 
 CHILD = """
 import os, resource, signal, sys
 from datetime import datetime, UTC
+from gateway import i18n
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import RawMessage
 from gateway.store import Store, StoreKeys, messages
 
 how, path = sys.argv[1:]
 Store.open("sqlite://", StoreKeys(bytes(32)), datetime.now).close()  # imports what it takes while we may read it
+i18n._("read")
 if how == "readonly" and os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 now = lambda: datetime(2026, 3, 5, tzinfo=UTC)

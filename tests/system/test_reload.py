@@ -76,6 +76,10 @@ def test_a_bad_conf_is_refused_with_all_its_faults_while_mail_goes_on(gate: Gate
     answer = json.loads(gate.run_command("reload", "--json", code=1).splitlines()[0])
     assert not answer["reloaded"] and {one["file"] for one in answer["faults"]} >= {"catalogue.toml", "directory.toml"}
     assert all(one["line"] >= 1 and one["key"] and one["fault"] for one in answer["faults"])
+    # Whoever has broken the configuration needs the commands most.
+    assert gate.run_command("incidents") is not None and "started" in gate.run_command("audit", "tail", "--raw")
+    gate.run_command("audit", "verify")
+    gate.run_command("backup", str(gate.conf.parent / "b.tar"), "--verify")
     send_mail(gate.base, mail("平安县安监局：今日7时15分，平安县红星煤矿发生冒顶，造成1人死亡、2人受伤。"))
     gate.until(lambda: events(gate, "routed"), "the report is routed")
     assert gate.ask("status")["digest"] == before == events(gate, "routed")[0]["data"]["rules"] + before[16:]

@@ -1,0 +1,36 @@
+"""What a caller answers with a bare number: 多少人受伤？ 十二个. The question says what was counted."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from gateway.reading.binding import Mention, Role
+from gateway.reading.dialogue import Turn
+from gateway.reading.lazy import lazy
+from gateway.reading.quantities import Quantity
+
+_ASKED = lazy(
+    r"(?P<seriously_injured>重伤|伤重|重的)|(?P<deaths>死亡|死人|死的|死了|遇难)|(?P<injured>受伤|伤员|伤的|伤着|伤了|伤)|(?P<missing>失踪|失联|没找到)"
+    r"|(?P<trapped>被困|困住|困着)|(?P<poisoned>中毒)|(?P<evacuated>疏散|转移)"
+)
+_QUESTION = lazy(r"多少|几[个名人]|有没有|吗|[?]")
+_ANSWERS = lazy(r"(?:(?:重|轻|伤|死)的|[嗯啊哦呃对有是就大概大约目前现在一共总共不，、的吧那个]){0,12}")
+
+
+def answers(text: str, turns: list[Turn], people: list[Quantity], said: list[Mention]) -> list[Mention]:
+    """Numbers that open a caller's turn after a question of the clerk for one kind of victims. ``said`` is already bound."""
+    taken = {m.start for m in said}
+    found: list[Mention] = []
+    for question, answer in pairwise(turns):
+        if not question.clerk or answer.clerk or not _QUESTION.search(text, question.start, question.end):
+            continue
+        asked = {m.lastgroup or "" for m in _ASKED.finditer(text, question.start, question.end)}
+        if "seriously_injured" in asked:
+            asked -= {"injured"}
+        first = next((q for q in people if answer.start <= q.start < min(answer.end, answer.start + 16)), None)
+        if len(asked) != 1 or first is None or not _ANSWERS.fullmatch(text[answer.start : first.start]):
+            continue
+        if not any(m.start <= first.start < m.end for m in said if m.start in taken):
+            role: Role = "update" if text.startswith("不", answer.start) else "plain"
+            found.append(Mention(asked.pop(), first.number, role, first.start, first.end))
+    return found
