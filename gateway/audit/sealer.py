@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 from gateway.audit import chain
 from gateway.audit.chain import Algorithm
@@ -134,7 +135,7 @@ class Sealer:
         """The place of a file's last line, which must be the journal's. Raises ``AuditMismatch``."""
         found = chain.tail(end)
         entry = self._store.read_now(lambda tx: journal.sealed_at(tx, found.seq)) if found is not None else None
-        if found is None or entry is None or entry.hash != found.hash:
+        if found is None or entry is None or entry.hash != found.hash or not _unchanged(end, found.hash):
             where = _("its last line is not an audit line") if found is None else _("at place {seq}").format(seq=found.seq)
             text = _("{path} and the journal disagree: {where}; keep the file as it is and begin another")
             raise AuditMismatch(text.format(path=path, where=where))
@@ -220,6 +221,12 @@ def _last_line(source: tuple[Callable[[int, int], bytes], int]) -> bytes | None:
         if at >= 0 or start == 0:
             return block[at + 1 :]
         want *= 4
+
+
+def _unchanged(line: bytes, hash_: str) -> bool:
+    """Whether a line's bytes are those that its hash was made of, by whichever algorithm was in use."""
+    hashed = line[: line.rfind(b',"hash":"')]
+    return any(chain.digest(hashed, algorithm) == hash_ for algorithm in get_args(Algorithm))
 
 
 def _last_of(path: Path) -> bytes | None:

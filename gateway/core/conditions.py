@@ -7,6 +7,7 @@ A condition is a table with exactly one of these forms:
     { none = [ … ] }                        not one of them
     { term = "traffic" }                    the text uses a word of this concept, not denied
     { near = ["petition", "capital"] }      words of all these concepts in one sentence
+    { clause = ["storm", "office"] }        words of all these concepts between two commas, in any order
     { field = "deaths", at_least = 1 }      a figure of the report (以上 includes the number itself)
     { sum = ["deaths", "injured"], at_least = 5 }
     { stated = "forest_mu" }                a figure above zero, however small
@@ -39,7 +40,7 @@ NAMES = {
 }  # fmt: skip
 UNITS = {"loss_yuan": "元", "houses": "间", "forest_mu": "亩", "crop_mu": "亩", "crop_lost_mu": "亩"}
 """The units of ``NAMES`` that do not count people."""
-_FORMS = ("all", "any", "none", "term", "near", "field", "sum", "stated")
+_FORMS = ("all", "any", "none", "term", "near", "clause", "field", "sum", "stated")
 _HURT = ("deaths", "injured", "seriously_injured", "casualties")
 """A report that says how many are hurt and nothing of dead ones (or the other way round) leaves no doubt about them."""
 _GAP = 12
@@ -49,7 +50,8 @@ _DENIED = re.compile(
     r"|不构成|未引发|不存在|否认)(?:有|任何|造成|发生|出现|人员|明显|较大|大的|引起|导致|被|人为|一起|一例){0,3}$"
     r"|(?:未发生|未发现|未出现|没有发生|没有发现|没发现|不存在)[^，。;:、\n]{1,6}(?:、[^，。;:、\n]{1,6})?[、或和及]被?$"
 )
-_SENTENCE = re.compile(r"[^。!?;\n]+")
+_ENDS = re.compile(r"[。!?;\n]")
+_CLAUSE_ENDS = re.compile(r"[，,。!?;:\n]")
 
 
 class Words(Struct, frozen=True):
@@ -96,11 +98,13 @@ class Text:
     def _denied(self, at: int) -> bool:
         return _DENIED.search(self.text[max(0, at - 18) : at]) is not None
 
-    def sentence(self, at: int) -> tuple[int, int]:
-        """The bounds of the sentence around ``at``."""
-        left = max(self.text.rfind(c, 0, at) for c in "。!?;\n") + 1
-        ends = [end for c in "。!?;\n" if (end := self.text.find(c, at)) >= 0]
-        return left, min(ends, default=len(self.text))
+    def around(self, at: int, ends: re.Pattern[str]) -> tuple[int, int]:
+        """The bounds of the sentence or clause around ``at``: from one of ``ends`` to the next, 200 characters at most."""
+        left = max(0, at - 100)
+        for end in ends.finditer(self.text, left, at):
+            left = end.end()
+        found = ends.search(self.text, at, at + 100)
+        return left, found.start() if found else min(len(self.text), at + 100)
 
 
 def folded_lines(text: str) -> str:
@@ -124,7 +128,7 @@ class Answer(Struct, frozen=True):
 class Condition(Struct, frozen=True, kw_only=True):
     """One condition of the catalogue, checked. ``form`` says which of its fields count."""
 
-    form: Literal["all", "any", "none", "term", "near", "threshold", "stated"]
+    form: Literal["all", "any", "none", "term", "near", "clause", "threshold", "stated"]
     parts: tuple[Condition, ...] = ()
     concepts: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
@@ -142,7 +146,7 @@ class Condition(Struct, frozen=True, kw_only=True):
         if self.form == "term":
             hits = text.hits(self.concepts[0])
             return Answer(True, (f"“{hits[0][1]}”",)) if hits else Answer(False)
-        if self.form == "near":
+        if self.form in ("near", "clause"):
             return self._near(text)
         answers = [part.judge(report, text) for part in self.parts]
         if self.form == "none":
@@ -152,7 +156,7 @@ class Condition(Struct, frozen=True, kw_only=True):
     def _near(self, text: Text) -> Answer:
         first, *others = self.concepts
         for at, word in text.hits(first):
-            left, right = text.sentence(at)
+            left, right = text.around(at, _CLAUSE_ENDS if self.form == "clause" else _ENDS)
             along = [next((w for place, w in text.hits(other) if left <= place < right), None) for other in others]
             if all(along):
                 return Answer(True, ("“" + "…".join([word, *(w for w in along if w)]) + "”",))
@@ -288,9 +292,9 @@ def parse_condition(table: Table, concepts: Mapping[str, Words]) -> Condition:
         if not parts:
             table.fault((form,), "is empty", "one condition at least")
         return Condition(form=form, parts=parts)  # type: ignore[arg-type]
-    if form in ("term", "near"):
+    if form in ("term", "near", "clause"):
         table.only(form)
-        names = (table.text("term"),) if form == "term" else table.texts("near", required=True)
+        names = (table.text("term"),) if form == "term" else table.texts(form, required=True)
         for name in names:
             if name not in concepts:
                 table.fault((form,), f"unknown concept {name!r}", ", ".join(sorted(concepts)))

@@ -53,7 +53,7 @@ _HELPERS_AFTER = lazy(
     r"余?(?:多|余)?(?:名|人)?[^，。;被遭受死伤]{0,4}(?:民警|警力|警察|消防|官兵|医护|医务|医生|护士|专家|队员|干部|救援|工作人员|记者|志愿者|嫌疑人|犯罪|特警|武警|士兵|军人|施救|医疗)"
 )
 _CONTINUES = lazy(
-    r"(?:后|随后|其后|之后|目前|现|已|均|都|全部?|无一|相继|陆续|先后|不幸|当场|随即|经|因|送|被|出现|抢救|最终|结果|事后|吃|饮|食用|饭后|用餐|下落不明|生死不明|[^，。;]{0,8}等[^，。;]{0,8}后)"
+    r"(?:人(?:当场|已经)?(?:没|死)|后|随后|其后|之后|目前|现|已|均|都|全部?|无一|相继|陆续|先后|不幸|当场|随即|经|因|送|被|出现|抢救|最终|结果|事后|吃|饮|食用|饭后|用餐|下落不明|生死不明|[^，。;]{0,8}等[^，。;]{0,8}后)"
 )
 _DIES = lazy(r"经?[^，。;]{0,8}(?:抢救无效|不治|没(?:能)?救过来|没救活|没抢救过来|死亡|身亡|遇难|丧生|罹难|溺亡)")
 _MISTAKE = lazy(r"(?:不对|错了|说错|口误|应该是|不是)[，。、啊哦呃嗯]{0,3}$")
@@ -126,7 +126,7 @@ def mentions(text: str, people: list[Quantity], denied: list[tuple[int, int]], s
                 mention = mention._replace(part=True)
             if mention.role == "plain" and found and found[-1].field == mention.field and text[found[-1].end : mention.start] == "、":
                 mention = mention._replace(role="increment")  # 1人当场死亡、2人送医后死亡
-            found.append(mention)
+            found.append(_placed(text, start, found, mention))
         last = inside[-1]
         subject = None if _helper(text, start, last, end) else _Subject(last, part, start, len(bound))
         bare = None
@@ -173,6 +173,15 @@ def _in_part(text: str, start: int) -> bool:
     before = text[max(0, start - 40) : start]
     cut = max(before.rfind(c) for c in "，。;\n)")
     return "其中" in before[cut + 1 :]
+
+
+def _placed(text: str, start: int, found: list[Mention], mention: Mention) -> Mention:
+    """仍有2人被埋 is later than any number before it; 另7人受伤 adds to nothing where nobody else is said to be hurt."""
+    said = text[max(start, mention.start - 6) : mention.end]
+    if mention.field in ("missing", "trapped") and mention.role in ("plain", "increment") and re.search("仍|尚", said):
+        return mention._replace(role="update")
+    alone = mention.role == "increment" and not any(m.field == mention.field for m in found)
+    return mention._replace(role="plain") if alone and re.search("另|还有", said) and not re.search("又|新|再", said) else mention
 
 
 def _whole(found: list[Mention], mention: Mention) -> bool:
