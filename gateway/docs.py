@@ -50,7 +50,9 @@ def commands() -> str:
 
 def pages() -> dict[str, Callable[[], str]]:
     """Every generated page by its path under docs/."""
-    return {str(SCHEMA): schema, "commands.md": commands}
+    from gateway import catalogue_docs
+
+    return {str(SCHEMA): schema, "commands.md": commands, "catalogue.md": catalogue_docs.page}
 
 
 def main(folder: Path) -> None:

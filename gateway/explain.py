@@ -54,6 +54,7 @@ class Explainer:
         row = self._store.read_now(lambda tx: messages.get(tx, accepted.id))
         message, failed = self._read(raw, line)
         prepared = register.prepare(self.house, row, message, failed, raw.meta)
+        message = prepared.message
         if of := accepted.duplicate_of:
             first = self._store.read_now(lambda tx: messages.get(tx, of))
             action = "quarantine" if prepared.marking else "duplicate"

@@ -18,6 +18,7 @@ from gateway.core import catalogue, matching, outgoing, render, triage
 from gateway.core.calendar import Moment
 from gateway.core.directory import Unit
 from gateway.core.model import (
+    FIGURES,
     Classification,
     Destination,
     Doubt,
@@ -94,30 +95,45 @@ def prepare(
     unit = house.config.directory.unit(sender)
     if marking:
         return Prepared(message=message, sender=sender, unit=unit, marking=marking, completes=meta.get("completes"))
-    message = _with_attachments(message)
-    local = house.local(row.received_at)
-    report = reading.read(
-        message,
-        channel=row.channel,
-        received_at=local,
-        sender_unit=unit,
-        gazetteer=house.config.gazetteer,
-        words=house.config.words,
-    )
-    found = catalogue.classify(house.config.catalogue, report, subject=message.subject)
+    body, message = message, _with_attachments(message)
+    report, found = _judged(house, row, message, unit)
+    if "attachment_beside" in message.flags and _says_nothing(report, found):
+        # However long a cover note is, the report is what came with it.
+        message = _with_attachments(body, alone=None)
+        report, found = _judged(house, row, message, unit)
     found = _second_opinions(house, message, report, found)
     return Prepared(
         message=message, report=report, found=found, sender=sender, unit=unit, failed=failed, completes=meta.get("completes")
     )
 
 
-def _with_attachments(message: Message) -> Message:
+def _judged(house: House, row: messages.MessageRow, message: Message, unit: Unit | None) -> tuple[Report, Classification]:
+    """``message`` read and classified."""
+    report = reading.read(
+        message,
+        channel=row.channel,
+        received_at=house.local(row.received_at),
+        sender_unit=unit,
+        gazetteer=house.config.gazetteer,
+        words=house.config.words,
+    )
+    return report, catalogue.classify(house.config.catalogue, report, subject=message.subject)
+
+
+def _says_nothing(report: Report, found: Classification) -> bool:
+    """Whether a text tells of no incident: no item, no doubt, no figure that is known."""
+    if found.items or found.review or report.drill or report.correction or report.withdrawal:
+        return False
+    return all((figure := getattr(report, name)) is None or figure.value is None for name in FIGURES)
+
+
+def _with_attachments(message: Message, alone: int | None = BODY_ALONE) -> Message:
     """Where the body only points to its attachments, their text is read as the report; beside a body that tells something
-    itself they are named for a person to compare."""
+    itself (``alone`` characters or more; None: whatever its length) they are named for a person to compare."""
     texts = [(a.name, a.text) for a in message.attachments if a.text and a.text.strip()]
     if not texts:
         return message
-    if len(render.canonical(message.text)) >= BODY_ALONE:
+    if alone is not None and len(render.canonical(message.text)) >= alone:
         return msgspec.structs.replace(message, flags=(*message.flags, "attachment_beside"))
     joined = "\n".join([message.text.rstrip(), *(f"【{name}】\n{text}" for name, text in texts)]).lstrip("\n")
     return msgspec.structs.replace(message, text=joined)

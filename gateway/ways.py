@@ -16,9 +16,11 @@ from typing import Any
 
 from gateway.alarms import Alarms
 from gateway.i18n import _
+from gateway.plughost.child import PluginDown, PluginFailed
 from gateway.reload import Sort, Way
 from gateway.secrets import SecretError, Secrets
 from gateway.settings import Config, Configured
+from gateway.telling import tell
 
 log = logging.getLogger(__name__)
 
@@ -250,4 +252,4 @@ def _mark(secret: str) -> bytes:
 def _told(error: BaseException) -> str:
     if isinstance(error, TimeoutError) and not str(error):
         return _("no answer within {seconds} s").format(seconds=f"{START_SECONDS:g}")
-    return str(error) or type(error).__name__
+    return str(error) if isinstance(error, PluginDown | PluginFailed) else tell(error)

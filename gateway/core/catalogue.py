@@ -9,10 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from gateway.core.conditions import Condition, Text, Words, parse_concepts, parse_condition
+from gateway.core.conditions import Condition, parse_concepts, parse_condition
 from gateway.core.model import Classification, Doubt, Match, Report
 from gateway.core.parsing import ParseFault, ParseFaults, Table
 from gateway.core.severity import Classed, Scale, event_class, parse_classes, parse_scale
+from gateway.core.terms import Text, Words
 
 CatalogueFault = ParseFault
 

@@ -20,15 +20,14 @@ Two more fields can be asked for: ``casualties`` (死伤: deaths and injured, or
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from gateway.core.folding import fold, fold_char
 from gateway.core.model import FIGURES, Figure, Report
 from gateway.core.parsing import Table
+from gateway.core.terms import CLAUSE_ENDS, ENDS, Text, Words, parse_words
 
 FIELDS = (*FIGURES, "casualties", "unaccounted")
 """What ``field`` and ``sum`` may name."""
@@ -43,78 +42,6 @@ UNITS = {"loss_yuan": "元", "houses": "间", "forest_mu": "亩", "crop_mu": "�
 _FORMS = ("all", "any", "none", "term", "near", "clause", "field", "sum", "stated")
 _HURT = ("deaths", "injured", "seriously_injured", "casualties")
 """A report that says how many are hurt and nothing of dead ones (or the other way round) leaves no doubt about them."""
-_GAP = 12
-_TEXT_LIMIT = 60_000
-_DENIED = re.compile(
-    r"(?:未|没有?|无|非|不是|并非|排除|防止|避免|预防|杜绝|防范|以免|谨防|严防|未发现|未造成|没发生|未发生|没造成"
-    r"|不构成|未引发|不存在|否认)(?:有|任何|造成|发生|出现|人员|明显|较大|大的|引起|导致|被|人为|一起|一例){0,3}$"
-    r"|(?:未发生|未发现|未出现|没有发生|没有发现|没发现|不存在)[^，。;:、\n]{1,6}(?:、[^，。;:、\n]{1,6})?[、或和及]被?$"
-)
-_ENDS = re.compile(r"[。!?;\n]")
-_CLAUSE_ENDS = re.compile(r"[，,。!?;:\n]")
-
-
-class Words(Struct, frozen=True):
-    """A concept: plain words, found by search, and pairs of words that may have something between them (A…B)."""
-
-    plain: tuple[str, ...]
-    gapped: tuple[re.Pattern[str], ...] = ()
-
-
-class Text:
-    """A text prepared for looking words up; answers are remembered for as long as it is judged."""
-
-    def __init__(self, concepts: Mapping[str, Words], *texts: str) -> None:
-        self.text = "\n".join(folded_lines(text[:_TEXT_LIMIT]) for text in texts)
-        self._concepts = concepts
-        self._found: dict[str, tuple[tuple[int, str], ...]] = {}
-
-    def hits(self, concept: str) -> tuple[tuple[int, str], ...]:
-        """The places and words of ``concept`` that are not denied, in order; the first few of each word."""
-        if concept not in self._found:
-            self._found[concept] = self.find(self._concepts[concept])
-        return self._found[concept]
-
-    def find(self, words: Words) -> tuple[tuple[int, str], ...]:
-        """The same for words that no concept names."""
-        return tuple(sorted(self._search(words)))
-
-    def _search(self, words: Words) -> list[tuple[int, str]]:
-        found = []
-        for word in words.plain:
-            at, tries = self.text.find(word), 0
-            while at >= 0 and tries < 50:
-                if not self._denied(at):
-                    found.append((at, word))
-                at, tries = self.text.find(word, at + len(word)), tries + 1
-        for pattern in words.gapped:
-            for tries, match in enumerate(pattern.finditer(self.text)):
-                if tries >= 50:
-                    break
-                if not self._denied(match.start()) and not self._denied(match.start(1)):
-                    found.append((match.start(), match[0]))
-        return found
-
-    def _denied(self, at: int) -> bool:
-        return _DENIED.search(self.text[max(0, at - 18) : at]) is not None
-
-    def around(self, at: int, ends: re.Pattern[str]) -> tuple[int, int]:
-        """The bounds of the sentence or clause around ``at``: from one of ``ends`` to the next, 200 characters at most."""
-        left = max(0, at - 100)
-        for end in ends.finditer(self.text, left, at):
-            left = end.end()
-        found = ends.search(self.text, at, at + 100)
-        return left, found.start() if found else min(len(self.text), at + 100)
-
-
-def folded_lines(text: str) -> str:
-    """``text`` folded, white space dropped, a line end kept only after the end of a sentence or a short line."""
-    lines = text.splitlines()
-    made = []
-    for line in lines:
-        folded = fold(line)
-        made.append(folded + ("" if len(folded) >= 20 and folded[-1:] not in "。!?;:" else "\n"))
-    return "".join(made).rstrip("\n")
 
 
 class Answer(Struct, frozen=True):
@@ -148,15 +75,16 @@ class Condition(Struct, frozen=True, kw_only=True):
             return Answer(True, (f"“{hits[0][1]}”",)) if hits else Answer(False)
         if self.form in ("near", "clause"):
             return self._near(text)
-        answers = [part.judge(report, text) for part in self.parts]
         if self.form == "none":
-            return Answer(all(a.met is False for a in answers))
-        return _both(answers) if self.form == "all" else _either(answers)
+            return Answer(all(part.judge(report, text).met is False for part in self.parts))
+        if self.form == "all":
+            return _both(part.judge(report, text) for part in self.parts)
+        return _either([part.judge(report, text) for part in self.parts])
 
     def _near(self, text: Text) -> Answer:
         first, *others = self.concepts
         for at, word in text.hits(first):
-            left, right = text.around(at, _CLAUSE_ENDS if self.form == "clause" else _ENDS)
+            left, right = text.around(at, CLAUSE_ENDS if self.form == "clause" else ENDS)
             along = [next((w for place, w in text.hits(other) if left <= place < right), None) for other in others]
             if all(along):
                 return Answer(True, ("“" + "…".join([word, *(w for w in along if w)]) + "”",))
@@ -237,9 +165,12 @@ def _casualties(report: Report) -> Figure | None:
     return Figure(value=total, max=high if high > total else None, qualifier="at_least" if loose else "exact")
 
 
-def _both(answers: list[Answer]) -> Answer:
-    if any(a.met is False for a in answers):
-        return Answer(False)
+def _both(judged: Iterable[Answer]) -> Answer:
+    answers = []
+    for answer in judged:
+        if answer.met is False:
+            return answer
+        answers.append(answer)
     why = tuple(reason for a in answers for reason in a.why)
     doubts = tuple(reason for a in answers for reason in a.open)
     if any(a.met is None for a in answers):
@@ -264,19 +195,6 @@ def parse_concepts(root: Table) -> dict[str, Words]:
     for name in table.data:
         made[name] = parse_words(table.texts(name, required=True))
     return made
-
-
-def parse_words(words: tuple[str, ...]) -> Words:
-    """A list of words, folded as the texts are in which they are looked up."""
-    folded = ["".join(map(fold_char, word)) for word in words]
-    plain = tuple(word for word in folded if "…" not in word)
-    return Words(plain, tuple(_gapped(word.split("…")) for word in folded if "…" in word))
-
-
-def _gapped(pieces: list[str]) -> re.Pattern[str]:
-    between = f"[^，。!?;\\n]{{0,{_GAP}}}?"
-    *first, last = map(re.escape, pieces)
-    return re.compile(between.join((*first, f"({last})")))
 
 
 def parse_condition(table: Table, concepts: Mapping[str, Words]) -> Condition:

@@ -82,6 +82,14 @@ class Revision(Struct, frozen=True, kw_only=True):
     new: Any
 
 
+LONG_NAME = 4
+"""Characters from which a shared name (红旗煤矿) is a name of its own and no accident of wording."""
+SOON = timedelta(hours=24)
+BRAWL = {"mass", "crime"}
+"""The kinds that one and the same fight is told under: by the police as a case, by others as a gathering."""
+_CALLED = re.compile(
+    r"(?:报的|那起|昨天的?|昨晚的?)([一-鿿]{2,12}?)(?:那个?事|的?事情?|这个?事|一事|事故|事件|的情况|[,，。:：]|$)"
+)
 _BACK = re.compile(
     r"前报|上报的|刚才|刚刚?报|上午报|下午报|早上报|昨天报|昨晚报|之前报|此前报|再报|续报|那个事|那起|上次|上述|该起|前述|报的那|报过的"
 )
@@ -95,6 +103,8 @@ def match(report: Report, facts: MessageFacts, candidates: Sequence[Candidate], 
     if found := _by_number(report, pool):
         return _joined(found, facts, "引用编号")
     if found := _by_thread(facts, pool):
+        if _another_event(report, facts, found, rules):
+            return Verdict(action="new", why="回复中似为另一事件", certain=False, proposed=(found.incident.number,))
         return _joined(found, facts, "回复原邮件")
     recent = [c for c in pool if facts.received_at - c.last_report_at <= timedelta(hours=rules.follow_hours)]
     follows = report.kind in ("续报", "终报") or report.correction or report.withdrawal or _refers_back(report)
@@ -130,6 +140,18 @@ def _by_thread(facts: MessageFacts, pool: Sequence[Candidate]) -> Candidate | No
     return None
 
 
+def _another_event(report: Report, facts: MessageFacts, candidate: Candidate, rules: MatchRules) -> bool:
+    """Whether an answer to an old mail tells of something new: another kind or place, at another time, and no follow-up."""
+    theirs = candidate.incident.report
+    if report.kind in ("续报", "终报") or report.correction or report.withdrawal or _refers_back(report):
+        return False
+    apart = _minutes_apart(report.occurred, theirs.occurred)
+    kinds, known = set(facts.kinds), set(candidate.incident.kinds)
+    elsewhere = _counties_differ(report, theirs) or bool(report.place and theirs.place and not _shared_name(report, theirs))
+    other = bool(kinds and known and not kinds & known) or elsewhere
+    return apart is not None and apart > rules.likely_minutes and other
+
+
 def _bare_subject(subject: str) -> str:
     bare = re.sub(r"^(?:(?:re|fw|fwd|回复|答复|转发|续报[一二三四五六七八九十\d]*|终报)[::\s]*)+", "", fold(subject).lower())
     return re.sub(r"^关于|(?:的)?(?:情况)?(?:的)?(?:续报|报告|终报)?[((]?(?:续报|终报)?[一二三四五六七八九十\d]*[))]?$", "", bare)
@@ -157,7 +179,7 @@ def _by_words(report: Report, facts: MessageFacts, recent: Sequence[Candidate]) 
         return None
     best, candidate = scored[-1]
     rival = scored[-2][0] if len(scored) > 1 else 0
-    if best >= 3 and best > rival:
+    if (best >= 3 or _nothing_else_meant(report, facts, candidate)) and best > rival:
         return Verdict(action="attach", incident=candidate.incident.id, why=f"续报、更正所指：{candidate.incident.number}")
     if best >= 2:
         numbers = tuple(c.incident.number for score, c in reversed(scored) if score == best)
@@ -165,11 +187,18 @@ def _by_words(report: Report, facts: MessageFacts, recent: Sequence[Candidate]) 
     return None
 
 
+def _nothing_else_meant(report: Report, facts: MessageFacts, candidate: Candidate) -> bool:
+    """续报二：伤员全部转院: no place and no time of its own, soon after, from the very phone that told of the incident."""
+    soon = facts.received_at - candidate.last_report_at <= SOON
+    return soon and facts.sender in candidate.senders and report.place is None and report.occurred is None
+
+
 def _kinship(report: Report, facts: MessageFacts, candidate: Candidate) -> int:
     theirs = candidate.incident.report
-    if _counties_differ(report, theirs):
+    source = _same_source(candidate, facts)
+    if _counties_differ(report, theirs) and not (source and len(_shared_name(report, theirs)) >= LONG_NAME):
         return 0
-    score = 2 * _same_source(candidate, facts)
+    score = 2 * source + _recalled(report, theirs)
     score += 2 * bool(set(facts.kinds) & set(candidate.incident.kinds))
     score += 1 if report.place and theirs.place and report.place.county == theirs.place.county else 0
     score += 2 * bool(_shared_name(report, theirs))
@@ -177,6 +206,15 @@ def _kinship(report: Report, facts: MessageFacts, candidate: Candidate) -> int:
     if report.occurred and theirs.occurred and report.occurred.value[:10] != theirs.occurred.value[:10]:
         score -= 2
     return score
+
+
+def _recalled(ours: Report, theirs: Report) -> int:
+    """How much of what 刚才报的〔伤人〕那个事 calls the matter is in the other text: 2, or 0 where it is called nothing."""
+    called = _CALLED.search(fold(ours.text[:200]))
+    if called is None:
+        return 0
+    name, told = called[1], fold(theirs.text[:2000])
+    return 2 * any(name[at : at + 2] in told for at in range(len(name) - 1))
 
 
 def _counties_differ(ours: Report, theirs: Report) -> bool:
@@ -188,12 +226,20 @@ def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], 
     likely: list[Candidate] = []
     for candidate in sorted(recent, key=lambda c: c.last_report_at, reverse=True):
         theirs = candidate.incident.report
-        if _counties_differ(report, theirs) or not set(facts.kinds) & set(candidate.incident.kinds):
+        if _counties_differ(report, theirs):
             continue
         apart = _minutes_apart(report.occurred, theirs.occurred)
         if apart is None or apart > rules.likely_minutes:
             continue
         shared = _shared_name(report, theirs)
+        if not set(facts.kinds) & set(candidate.incident.kinds):
+            # 斗殴 and 打架, 坠河 and 掉河里: one may have no word of the catalogue for it. A long name then decides.
+            if len(shared) < LONG_NAME:
+                continue
+            told = set(facts.kinds), set(candidate.incident.kinds)
+            if all(told) and not (told[0] | told[1] == BRAWL and _same_deaths(report, theirs)):
+                likely.append(candidate)
+                continue
         if apart <= rules.same_minutes and shared and _same_county(report, theirs) and not _numbers_differ(report, theirs):
             action: Literal["attach", "merge"] = "attach" if _same_source(candidate, facts) else "merge"
             why = f"同类、同地（{shared}）、同时：{candidate.incident.number}"
@@ -229,7 +275,21 @@ def _minutes_apart(ours: Occurred | None, theirs: Occurred | None) -> int | None
 
 def _shared_name(ours: Report, theirs: Report) -> str:
     """The longest stretch of three characters or more that both name as the place, beside the county's own name."""
-    return max(_named_in(theirs.place, ours.text), _named_in(ours.place, theirs.text), key=len)
+    found = max(_named_in(theirs.place, ours.text), _named_in(ours.place, theirs.text), key=len)
+    return found or _venue(ours, theirs)
+
+
+def _venue(ours: Report, theirs: Report) -> str:
+    """A street or house that both texts name, where one of them is read as no finer than its county."""
+    if all(r.place is None or r.place.text not in (r.place.county, r.place.city) for r in (ours, theirs)):
+        return ""
+    text = fold(theirs.text[:300])
+    names = (name for name in _VENUE.findall(fold(ours.text[:300])) if name in text)
+    return max(names, key=len, default="")
+
+
+def _same_deaths(ours: Report, theirs: Report) -> bool:
+    return bool(ours.deaths and theirs.deaths and ours.deaths.value and ours.deaths.value == theirs.deaths.value)
 
 
 def _named_in(place: Place | None, words: str) -> str:
@@ -250,6 +310,10 @@ def _named_in(place: Place | None, words: str) -> str:
     return best
 
 
+_VENUE = re.compile(
+    r"(?:(?<=[,，。;；:：])|(?<=[于在]))[一-鿿]{1,10}(?:[路街巷]|歌厅|酒店|饭店|商场|商店|市场|广场|小区|学校|中学|小学|医院|[工煤]厂|煤矿|[村桥站])"
+    r"(?:[一-鿿]{1,6}(?:歌厅|酒店|饭店|商场|商店|市场|广场|小区|学校|医院))?"
+)
 _NUMBERED = re.compile(r"[0-9一二三四五六七八九十百]+(?=号)")
 _KEPT = ("kind", "number", "correction", "withdrawal", "text", "refers_to", "noise", "drill", "marking", "evidence")
 _ONCE = ("place", "unit", "reporter", "phone", "occurred", "casualties")

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from gateway.core.conditions import Condition, Text, Words, figure_of, parse_condition, parse_threshold, parse_words
+from gateway.core.conditions import Condition, figure_of, parse_condition, parse_threshold
 from gateway.core.model import EventClass, Report, Severity
 from gateway.core.parsing import Table
+from gateway.core.terms import Text, Words, parse_words
 
 _UNSTATED = "未报死亡、重伤和直接经济损失"
 

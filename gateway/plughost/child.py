@@ -33,6 +33,7 @@ CHUNK = 65536
 CHUNK_SECONDS = 0.1
 """Output is read no faster than one chunk in this time: who floods waits."""
 DEATH_SECONDS = 1.0
+REAP_SECONDS = 0.01
 MEANINGS = {71: "out of memory"}
 
 
@@ -67,6 +68,7 @@ class Child:
         self.health: dict[str, tuple[str, str]] = {}
         self.gone: str | None = None
         self.directory: Any = None
+        self.burial: asyncio.Task[None] | None = None
         self._wire = wire
         self._serve = serve
         self._noted = noted
@@ -146,15 +148,17 @@ class Child:
             if not answer.done():
                 answer.set_exception(PluginDown(self.gone))
                 answer.exception()
-        current = asyncio.current_task()
-        for task in self._tasks:
-            if task is not current:
-                task.cancel()
-        self._reaping = asyncio.get_running_loop().run_in_executor(None, self._reap)
+        cancelled = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in cancelled:
+            task.cancel()
+        self.burial = asyncio.create_task(self._bury(cancelled))
         self._ended(self, why)
 
-    def _reap(self) -> None:
-        self.process.wait()
+    async def _bury(self, cancelled: list[asyncio.Task[None]]) -> None:
+        """Its streams are closed last: a descriptor closed while the loop still listens to it is deaf for its next owner."""
+        await asyncio.gather(*cancelled, return_exceptions=True)
+        while self.process.poll() is None:  # noqa: ASYNC110 - a process has no event, and no thread may be needed at the end
+            await asyncio.sleep(REAP_SECONDS)
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()

@@ -4,6 +4,7 @@ has to hold. Everything here runs on the loop of ``gateway.plughost``."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import logging
@@ -22,11 +23,17 @@ from gateway.plughost.child import Child, PluginDown, PluginFailed
 from gateway.plughost.policy import Bucket, Record, Restarts
 from gateway.plughost.wire import OVERHEAD, Accepted, Answered, Call, Load, Made, Make, Submit, Told, WireFault, pack, unpack
 from gateway.settings_model import PluginsSection
+from gateway.telling import tell
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 30.0
 STOP_SECONDS = 4.0
+RETRY_FIRST = 1.0
+RETRY_LONGEST = 60.0
+BURIAL_SECONDS = 3.0
+SENDS = ("send", "submit")
+"""Calls that an object may only have after its start."""
 SAID_SECONDS = 10.0
 FLOOD_SECONDS = 0.5
 BURST_SECONDS = 2
@@ -60,6 +67,11 @@ class Placed:
     intake: Any = None
     loop: asyncio.AbstractEventLoop | None = None
     receipts_from: str = ""
+    waits: bool = False
+    """It was to start, and no start has succeeded since."""
+    why: str = ""
+    """Why its last start failed."""
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     serial: int = field(default_factory=itertools.count().__next__)
 
     @property
@@ -82,7 +94,12 @@ class Guard:
         self.record = Record()
         self.why = ""
         self._child: Child | None = None
+        self.checked: dict[bytes, bytes] = {}
+        """What it answered last to each table that it found good."""
         self._made: dict[str, Placed] = {}
+        self._started: dict[str, Placed] = {}
+        self._retries: dict[str, asyncio.Task[None]] = {}
+        self._burials: set[asyncio.Task[None]] = set()
         self._one = asyncio.Lock()
         self._again: asyncio.Task[None] | None = None
         self._said: dict[str, float] = {}
@@ -104,12 +121,14 @@ class Guard:
         """Why it does not run; empty where it does."""
         return "" if self._child is not None and self._child.gone is None else self.why or _("not started")
 
-    def health(self, name: str) -> tuple[str, str]:
-        """State and detail of a channel, as it said last."""
+    def health(self, placed: Placed) -> tuple[str, str]:
+        """State and detail of a channel, as it said last; why it could not start where it could not."""
         child = self._child
         if child is None or child.gone is not None:
             return "down", _("plugin {plugin}: {why}").format(plugin=self.plugin, why=self.down)
-        return child.health.get(name, ("connecting", ""))
+        if placed.why:
+            return "down", placed.why
+        return child.health.get(placed.name, ("connecting", ""))
 
     async def describe(self) -> Told:
         """What the plugin is: asked once, because other code has another guard. Raises ``PluginDown``."""
@@ -125,6 +144,9 @@ class Guard:
             raise PluginDown(_("plugin {plugin}: {why}").format(plugin=self.plugin, why=self.down))
         child = await self._live()
         if placed is not None:
+            if placed.waits and do in SENDS:
+                why = _("{name} has not started: {why}").format(name=placed.name, why=placed.why or _("not started"))
+                raise PluginDown(_("plugin {plugin}: {why}").format(plugin=self.plugin, why=why))
             await self._make(child, placed)
         return await child.call(do, placed.key if placed else "", data, seconds)
 
@@ -142,10 +164,9 @@ class Guard:
     async def start(self, placed: Placed) -> None:
         """Start a channel or transport, and again after each new start of the process, until ``stop``."""
         self.wanted[placed.key] = placed
+        placed.waits = True
         try:
-            child = await self._live()
-            if self._made.get(placed.key) is not placed:
-                await self._run(child, placed)
+            await self._run(await self._live(), placed)
         except PluginFailed as error:
             # Its own "no", such as a port in use: whoever asked is told, and may ask again.
             self.wanted.pop(placed.key, None)
@@ -155,6 +176,8 @@ class Guard:
         """Stop it, within a few seconds."""
         if self.wanted.get(placed.key) is placed:
             del self.wanted[placed.key]
+        if self._started.get(placed.key) is placed:
+            del self._started[placed.key]
         if self._made.get(placed.key) is placed and self._child is not None and self._child.gone is None:
             del self._made[placed.key]
             try:
@@ -164,12 +187,45 @@ class Guard:
         self._idle()
 
     async def _run(self, child: Child, placed: Placed) -> None:
-        await self._make(child, placed)
-        try:
-            await child.call("start", placed.key, b"", self.hub.limits.start_seconds)
-        except PluginFailed:
-            self._made.pop(placed.key, None)
-            raise
+        """Make and start it, unless this process has. Raises ``PluginFailed`` after what had begun was stopped."""
+        async with placed.starting:
+            if self._started.get(placed.key) is placed and self._child is child:
+                return
+            try:
+                await self._make(child, placed)
+                await child.call("start", placed.key, b"", self.hub.limits.start_seconds)
+            except PluginFailed as error:
+                placed.why = str(error)
+                if self._made.pop(placed.key, None) is not None:
+                    with contextlib.suppress(PluginFailed):
+                        await child.call("stop", placed.key, b"", STOP_SECONDS)
+                raise
+            self._started[placed.key] = placed
+            placed.waits, placed.why = False, ""
+
+    async def _retry(self, child: Child, placed: Placed) -> None:
+        """Go on until it is up, for as long as this process lives and it is wanted."""
+        wait = RETRY_FIRST
+        while True:
+            await asyncio.sleep(wait)
+            if self._child is not child or self.wanted.get(placed.key) is not placed:
+                return
+            before = placed.why
+            try:
+                await self._run(child, placed)
+            except PluginDown:
+                return
+            except PluginFailed:
+                self._not_up(placed, before)
+                wait = min(RETRY_LONGEST, wait * 2)
+                continue
+            log.info("%s of plugin %s is up now", placed.name, self.plugin)
+            return
+
+    def _not_up(self, placed: Placed, before: str = "") -> None:
+        """The same reason again is no news; it stands in `gateway channels` for as long as it lasts."""
+        if placed.why != before:
+            self.alarm(_("{name} could not start: {error}").format(name=placed.name, error=placed.why))
 
     async def _make(self, child: Child, placed: Placed) -> None:
         if self._made.get(placed.key) is placed:
@@ -185,6 +241,9 @@ class Guard:
         self._made[placed.key] = placed
         try:
             made = unpack(await child.call("make", placed.key, pack(make), self.hub.limits.start_seconds), Made)
+        except WireFault as fault:
+            self._made.pop(placed.key, None)
+            raise PluginFailed("WireFault", _("answered nonsense to {call} ({error})").format(call="make", error=fault)) from None
         except BaseException:
             self._made.pop(placed.key, None)
             raise
@@ -205,7 +264,9 @@ class Guard:
 
     async def _launch(self) -> Child:
         limits = self.hub.limits
-        self._made = {}
+        self._made, self._started = {}, {}
+        for placed in self.wanted.values():
+            placed.waits = True
         try:
             child = Child.spawn(self.plugin, serve=self._serve, noted=self._noted, ended=self._ended,
                                 largest=self.hub.max_bytes + OVERHEAD)  # fmt: skip
@@ -224,8 +285,11 @@ class Guard:
         for placed in list(self.wanted.values()):
             try:
                 await self._run(child, placed)
-            except PluginFailed as error:
-                self.alarm(_("{name} could not start: {error}").format(name=placed.name, error=error))
+            except PluginFailed:
+                self._not_up(placed)
+                if (old := self._retries.pop(placed.key, None)) is not None:
+                    old.cancel()
+                self._retries[placed.key] = asyncio.create_task(self._retry(child, placed))
         asyncio.get_running_loop().call_later(IDLE_SECONDS, self._idle)
         return child
 
@@ -236,6 +300,9 @@ class Guard:
                         window=limits.window_seconds, rest=limits.rest_seconds)  # fmt: skip
 
     def _ended(self, child: Child, why: str) -> None:
+        if child.burial is not None:
+            self._burials.add(child.burial)
+            child.burial.add_done_callback(self._burials.discard)
         if child is self._child:
             self._failed(why)
 
@@ -260,6 +327,14 @@ class Guard:
                 await self._live()
             except PluginDown:
                 continue
+            except Exception as error:
+                # Whatever it was, the trying goes on, after a wait.
+                why = _("its start ended with {error}").format(error=tell(error))
+                if self._child is not None and self._child.gone is None:
+                    self._child.end(why)
+                else:
+                    self._failed(why)
+                continue
             log.info("plugin %s runs again", self.plugin)
 
     def _idle(self) -> None:
@@ -272,6 +347,17 @@ class Guard:
         child, self._child = self._child, None
         if child is not None:
             child.end(_("not needed"))
+
+    async def over(self) -> None:
+        """End the process for good, and wait until nothing of it is left."""
+        self.wanted.clear()
+        self.users.clear()
+        tasks = [task for task in (self._again, *self._retries.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        self.close()
+        if waits := {*tasks, *self._burials}:
+            await asyncio.wait(waits, timeout=BURIAL_SECONDS)
 
     def alarm(self, why: str) -> None:
         """An alarm that names the plugin; the same one not more often than every few seconds."""

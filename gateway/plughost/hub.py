@@ -97,10 +97,7 @@ class Hub:
             self.now(self._close(guards), 5.0)
 
     async def _close(self, guards: list[Guard]) -> None:
-        for guard in guards:
-            guard.wanted.clear()
-            guard.users.clear()
-            guard.close()
+        await asyncio.gather(*(guard.over() for guard in guards))
 
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:

@@ -12,6 +12,7 @@ from gateway.core.model import RawMessage
 from gateway.core.outcomes import Outcome, Receipt, TryLater
 from gateway.i18n import _
 from gateway.plughost.wire import Accepted, Answered, Make, Submit, pack, unpack
+from gateway.secrets import SecretError
 
 
 class Asking(Protocol):
@@ -71,7 +72,7 @@ class Lent:
 
     def secret(self, name: str) -> str:
         if name not in self._make.secrets:
-            raise LookupError(_("secret {name} is missing, or is not named in this plugin's settings").format(name=name))
+            raise SecretError(_("secret {name} is missing, or is not named in this plugin's settings").format(name=name))
         return self._make.secrets[name]
 
     def channel(self, name: str) -> Any:

@@ -14,9 +14,10 @@ import resource
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+from pydantic import ValidationError
 
 from gateway import aio, i18n
 from gateway.core.directory import Directory
@@ -46,9 +47,11 @@ from gateway.plughost.wire import (
     read_frame,
     unpack,
 )
+from gateway.telling import Unfit, place, tell
 
 OUT_OF_MEMORY = 71
 FORKED = 72
+OURS = "plughost/main.py"
 OPEN_FILES = 1024
 CALLS = 16
 """Calls to the daemon that may wait for their answer at once; further ones wait their turn here."""
@@ -141,13 +144,11 @@ class House:
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
         except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
-            done = Done(call.id, b"", type(error).__name__, f"{type(error).__name__}{place(error)}")
+            done = Done(call.id, b"", type(error).__name__, f"{type(error).__name__}{place(error, OURS)}")
         except WireFault as error:
             done = Done(call.id, b"", "WireFault", str(error)[:LINE])
         except Exception as error:
-            # At the start nothing has come in yet: there the text is told, because only it says what to mend.
-            told = f": {error}" if call.do in ("make", "start") or type(error).__name__ == "Malformed" else ""
-            done = Done(call.id, b"", type(error).__name__, f"{type(error).__name__}{told}{place(error)}"[:LINE])
+            done = Done(call.id, b"", type(error).__name__, _told(call.do, error)[:LINE])
         self._write(done)
 
     def _load(self, call: Call) -> bytes:
@@ -191,7 +192,11 @@ class House:
     def _make(self, call: Call) -> bytes:
         make = unpack(call.data, Make)
         cls = self._classes[make.hook, make.kind]
-        settings = cls.Settings.model_validate_json(make.settings)
+        try:
+            settings = cls.Settings.model_validate_json(make.settings)
+        except ValidationError as error:
+            keys = sorted({".".join(map(str, one["loc"])) or "?" for one in error.errors(include_url=False, include_input=False)})
+            raise Unfit(", ".join(keys)) from None
         if make.hook in ("channels", "transports"):
             made = cls(make.name, settings, Lent(self, make))
             if make.hook == "channels":
@@ -294,7 +299,7 @@ class House:
         error = context.get("exception")
         if isinstance(error, MemoryError):
             os._exit(OUT_OF_MEMORY)
-        what = f"{type(error).__name__}{place(error)}" if error is not None else "an unhandled fault"
+        what = f"{type(error).__name__}{place(error, OURS)}" if error is not None else "an unhandled fault"
         self.note("raised", what)
 
     def channel(self, name: str) -> Any:
@@ -305,10 +310,13 @@ class House:
         self._writer.write(framed(frame))
 
 
-def place(error: BaseException) -> str:
-    """Where in the plugin it happened: file and line of the innermost frame that is not ours."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.endswith("plughost/main.py")]
-    return f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+def _told(do: str, error: BaseException) -> str:
+    """Even a start may read what came in before a crash: of what is not ours or the system's, only kind and place are told."""
+    if do == "read" and type(error).__name__ == "Malformed":
+        return f"Malformed: {error}{place(error, OURS)}"
+    if do in ("make", "start"):
+        return tell(error, ours=OURS)
+    return f"{type(error).__name__}{place(error, OURS)}"
 
 
 def _pages() -> int:

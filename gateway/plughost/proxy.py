@@ -41,6 +41,8 @@ from gateway.workers import WorkerFailed
 
 READ_SECONDS = 20.0
 GRACE_SECONDS = 1.0
+MOST_TABLES = 100
+"""Tables of one plugin whose last good check is kept."""
 
 
 class Isolated:
@@ -118,7 +120,7 @@ class IsolatedChannel(Running):
         await self._start(intake)
 
     def health(self) -> Any:
-        state, detail = self.guard.health(self.name)
+        state, detail = self.guard.health(self.placed)
         return SimpleNamespace(state=state, detail=detail)
 
     def read(self, raw: RawMessage) -> Message:
@@ -255,14 +257,24 @@ def remote_settings(guard: Guard, about: About) -> type[RemoteSettings]:
 
     def validate(cls: type[RemoteSettings], data: Any, /, *, context: Any = None, **_options: Any) -> RemoteSettings:
         table = Table(about.hook, about.kind, data.encode() if isinstance(data, str) else data, context)
-        seconds = hub.limits.start_seconds
+        seconds, asked = hub.limits.start_seconds, pack(table)
         try:
-            answer = hub.now(guard.ask("check", None, pack(table), seconds), seconds * 2)
+            answer = hub.now(guard.ask("check", None, asked, seconds), seconds * 2)
             checked = unpack(answer, Checked)
-        except (PluginDown, PluginFailed, WireFault) as error:
-            facts = {"what": str(error), "allowed": _("a plugin that answers")}
-            told = InitErrorDetails(type=PydanticCustomError("wrong", "{what}", facts), loc=(), input=None)
-            raise ValidationError.from_exception_data(about.kind, [told]) from None
+        except PluginDown as error:
+            # A table that it has found good before is no worse because it rests.
+            if asked not in guard.checked:
+                text = _("{why}; this table is new or changed, and only the plugin can check it")
+                raise _unchecked(about, text.format(why=error)) from None
+            answer = guard.checked[asked]
+            checked = unpack(answer, Checked)
+        except (PluginFailed, WireFault) as error:
+            raise _unchecked(about, str(error)) from None
+        guard.checked.pop(asked, None)
+        if not checked.errors:
+            guard.checked[asked] = answer
+            if len(guard.checked) > MOST_TABLES:
+                del guard.checked[next(iter(guard.checked))]
         if checked.errors:
             raise ValidationError.from_exception_data(about.kind, [_error(one) for one in checked.errors])
         made = cls.model_construct(**json.loads(checked.settings))
@@ -271,6 +283,12 @@ def remote_settings(guard: Guard, about: About) -> type[RemoteSettings]:
 
     base = _model("Settings", about.settings, RemoteSettings)
     return type("Settings", (base,), {"model_validate_json": classmethod(validate), "__module__": about.module})
+
+
+def _unchecked(about: About, what: str) -> ValidationError:
+    facts = {"what": what, "allowed": _("a plugin that answers")}
+    told = InitErrorDetails(type=PydanticCustomError("wrong", "{what}", facts), loc=(), input=None)
+    return ValidationError.from_exception_data(about.kind, [told])
 
 
 def _model(name: str, fields: Sequence[FieldAbout], base: type[Any] = Settings) -> type[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from itertools import pairwise
 
 from gateway.reading.binding import Mention, Role
@@ -19,7 +20,9 @@ _ANSWERS = lazy(r"(?:(?:重|轻|伤|死)的|[嗯啊哦呃对有是就大概大�
 
 def answers(text: str, turns: list[Turn], people: list[Quantity], said: list[Mention]) -> list[Mention]:
     """Numbers that open a caller's turn after a question of the clerk for one kind of victims. ``said`` is already bound."""
-    taken = {m.start for m in said}
+    starts = [q.start for q in people]
+    bound = sorted(said, key=lambda m: m.start)
+    heads = [m.start for m in bound]
     found: list[Mention] = []
     for question, answer in pairwise(turns):
         if not question.clerk or answer.clerk or not _QUESTION.search(text, question.start, question.end):
@@ -27,10 +30,12 @@ def answers(text: str, turns: list[Turn], people: list[Quantity], said: list[Men
         asked = {m.lastgroup or "" for m in _ASKED.finditer(text, question.start, question.end)}
         if "seriously_injured" in asked:
             asked -= {"injured"}
-        first = next((q for q in people if answer.start <= q.start < min(answer.end, answer.start + 16)), None)
+        at = bisect_left(starts, answer.start)
+        first = people[at] if at < len(people) and starts[at] < min(answer.end, answer.start + 16) else None
         if len(asked) != 1 or first is None or not _ANSWERS.fullmatch(text[answer.start : first.start]):
             continue
-        if not any(m.start <= first.start < m.end for m in said if m.start in taken):
+        near = bound[max(0, bisect_right(heads, first.start) - 3) : bisect_right(heads, first.start)]
+        if not any(m.start <= first.start < m.end for m in near):
             role: Role = "update" if text.startswith("不", answer.start) else "plain"
             found.append(Mention(asked.pop(), first.number, role, first.start, first.end))
     return found

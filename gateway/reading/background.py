@@ -5,12 +5,16 @@ from __future__ import annotations
 from gateway.reading.lazy import lazy
 
 _ELSEWHEN = lazy(
-    r"(?=[去前上往历近年今入同史有每平曾也还另类这此该是本一二12以就])(?:去年|前年|上年(?!度)|往年|历年|近\S{0,2}年[来间]?|年来|今年以来|入[春夏秋冬]以来|同期|历史上|史上|有史以来|每年|年均|平均每"
+    r"(?=[去前上往历近年今入同史有每平曾也还另类这此该是本12以就])(?:去年|前年|上年(?!度)|往年|历年|近\S{0,2}年[来间]?|年来|今年以来|入[春夏秋冬]以来|同期|历史上|史上|有史以来|每年|年均|平均每"
     r"|曾(?:经)?(?:于|在|因|遭|先后|多次|发生|造成|导致|致|有)|也曾|[还也](?:被\S{0,6}(?:怀疑|指)|制造|发动|策划|实施|承认)|上个?月[，因共全死有发]"
     r"|(?:上一次|上次|上一起|另一起|同类|类似|这类|此类)(?:\S{0,4}(?:事故|事件|案件|地震|灾害|惨剧|火灾|爆炸)|病?患)"
     r"|(?:这|此|该)?是?(?:今年|本月|近期|近来)\S{0,12}第(?:\d+|[一二两三四五六七八九十]+)[起次例]|(?:19|20)\d\d年(?:以来|至今)"
     r"|以来\S{0,14}[起次例]|就在[^，。]{1,6}前)"
 )
+_HINTS = (
+    "年", "曾", "以来", "同期", "史上", "平均每", "还", "也", "上个月", "上月", "上次", "上一", "另一", "类", "本月", "近期", "近来", "就在", "谣", "传", "不实", "·",
+    "地震", "共发生", "至", "到",
+)  # fmt: skip
 _PAST = lazy(r"同期|曾经?发生|曾造成|历史上")
 _RUMOUR = lazy(r"谣言|谣传|网传|网上流传|传言|说法不实")
 _SAME_AS_BEFORE = lazy(r"当时|当年的|那次|那起|彼时|该次")
@@ -35,7 +39,9 @@ def background(text: str, before: int = 0) -> list[tuple[int, int]]:
     [(10, 24)]
     """
     found: list[tuple[int, int]] = []
-    if not any(p.search(text) for p in (_ELSEWHEN, _OLD_YEAR, _THIS_YEAR, _BY_DATE, _OTHER_QUAKE, _RUMOUR)):
+    if not any(hint in text for hint in _HINTS) or not any(
+        p.search(text) for p in (_ELSEWHEN, _OLD_YEAR, _THIS_YEAR, _BY_DATE, _OTHER_QUAKE, _RUMOUR)
+    ):
         return found
     lead = -1
     for sentence in _SENTENCE.finditer(text):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from gateway.reading.coordination import coordinated
 from gateway.reading.lazy import lazy
 from gateway.reading.numerals import Number
 from gateway.reading.predicates import Predicate, predicates
@@ -18,7 +19,7 @@ from gateway.reading.quantities import Quantity
 Role = Literal["plain", "total", "increment", "update", "old"]
 
 _FILLER = lazy(
-    r"(?:应该?[为是]|住院|送医|就医|治疗|改为|成|人数|人员|人口|群众|村民|学生|矿工|工人|旅客|乘客|民众|职工|员工|人士|儿童|师生|居民|总数|者|数|员|的|已|经|又|新|再|上升|下降|回落|减少|增加|升|增|降|减|至|到|达|为|共"
+    r"(?:应该?[为是]|住院|送医|就医|治疗|改为|成|人数|人员|人口|群众|村民|学生|矿工|工人|干部|在|旅客|乘客|民众|职工|员工|人士|儿童|师生|居民|总数|者|数|员|的|已|经|又|新|再|上升|下降|回落|减少|增加|升|增|降|减|至|到|达|为|共"
     r"|一|合|累|总|计|有|由|从|是|:|还|就|仍|分别|最新|最终|包括"
     r"|目前|初步|统计|核实|核减|核定|核|调整|更正|变|了|都|约|下|上|另|因|当场|现|只|中|其|知|嘛|吧|大概|发现|找到|确认){0,14}"
 )
@@ -38,22 +39,21 @@ _REPLACED = lazy(
 )
 _OLD_BEFORE = lazy(r"(?:原报|前报|此前|原先|误报|初报|上次报|原来|之前)[^，。]{0,10}$")
 _QUESTION = lazy(r"有没有|是否|是不是|多少|几个人?[?吗]|死没死")
-_AND = lazy(r"[^，。;!?()\n]{0,16}(?:、|及其?|和|与|以及)(?:另)?[^，。;!?()\n、]{0,8}")
+_NOUN = lazy(r"(?:[\u4e00-\u9fff]{0,4}[员民工生兵客师童妇长友警手徒]|保安|群众|司机)")  # 打死保安1名
 _SINCE = lazy(r"[^，。;\n]{0,6}(?:遗体|尸体|找到|寻获|生还|获救)")
-_APART = lazy(r"[获救]救|救[出起]|生还|脱[险困]|出院|送|逃|升井|幸存|安全|未|无|撤|归|回|抓|到场|赶")
 _FROM = lazy(
     r"(?:由|从)[^，。;]{0,6}?(?:\d{1,6}|[一二两三四五六七八九十百]{1,4})(?:人|名|个|例)|\d{1,6}(?:人|名|个|例)(?=应为|改为|更正为|升至|增至)"
 )
 _AGENT = lazy(r"(?:被|遭到?|受到?|遭受)$")
 _OUR_HELP = lazy(r"救|搜|寻|找|看望|慰问|运送|护送|转运|处置|处理|调查|安抚|清理|打捞|照顾|陪护|接诊|善后")
 _HELPERS_BEFORE = lazy(
-    r"(?:出动|调集|调派|派出|组织|投入|增派|抽调|集结|动员|安排|抓获|拘留|控制|核载|限载|荷载|疏散|转移|撤离|安置|劝返|围观|救出|解救|获救|生还|核定|可乘|年龄|近)[^，。;]{0,6}$"
+    r"(?:出动|调集|调派|派出|组织|投入|增派|抽调|集结|动员|安排|抓获|拘留|控制|核载|限载|荷载|疏散|转移|撤离|安置|劝返|围观|核定|可乘|年龄|近)[^，。;]{0,6}$"
 )
 _HELPERS_AFTER = lazy(
     r"余?(?:多|余)?(?:名|人)?[^，。;被遭受死伤]{0,4}(?:民警|警力|警察|消防|官兵|医护|医务|医生|护士|专家|队员|干部|救援|工作人员|记者|志愿者|嫌疑人|犯罪|特警|武警|士兵|军人|施救|医疗)"
 )
 _CONTINUES = lazy(
-    r"(?:人(?:当场|已经)?(?:没|死)|后|随后|其后|之后|目前|现|已|均|都|全部?|无一|相继|陆续|先后|不幸|当场|随即|经|因|送|被|出现|抢救|最终|结果|事后|吃|饮|食用|饭后|用餐|下落不明|生死不明|[^，。;]{0,8}等[^，。;]{0,8}后)"
+    r"(?:人(?:当场|已经)?(?:没|死)|后|随后|其后|之后|目前|现|已|均|都|全部?|至今|迄今|一直|无一|相继|陆续|先后|不幸|当场|随即|经|因|送|被|出现|抢救|最终|结果|事后|吃|饮|食用|饭后|用餐|下落不明|生死不明|[^，。;]{0,8}等[^，。;]{0,8}后)"
 )
 _DIES = lazy(r"经?[^，。;]{0,8}(?:抢救无效|不治|没(?:能)?救过来|没救活|没抢救过来|死亡|身亡|遇难|丧生|罹难|溺亡)")
 _MISTAKE = lazy(r"(?:不对|错了|说错|口误|应该是|不是)[，。、啊哦呃嗯]{0,3}$")
@@ -92,13 +92,16 @@ def mentions(text: str, people: list[Quantity], denied: list[tuple[int, int]], s
     last_sentence = sentence = past = 0
     bare: Predicate | None = None
     subject: _Subject | None = None
-    people = _coordinated(text, people)
+    people = coordinated(text, people)
+    closed = bytearray(len(text))
+    for left, right in (*denied, *skip):
+        closed[left:right] = b"\1" * (right - left)
     for segment in _SEGMENT.finditer(text):
         start, end = segment.span()
         inside: list[Quantity] = []
         while index < len(people) and people[index].start < end:
             quantity = people[index]
-            if quantity.start >= start and not _within(quantity.start, skip) and not _within(quantity.start, denied):
+            if quantity.start >= start and not closed[quantity.start]:
                 inside.append(quantity)
             index += 1
         if _ENDS.search(text, past, start):
@@ -106,66 +109,32 @@ def mentions(text: str, people: list[Quantity], denied: list[tuple[int, int]], s
             subject = None
         past = end
         if not inside:
-            said = [p for p in predicates(text, start, end) if not _within(p.start, denied)]
-            bare = said[-1] if said and not _within(start, skip) else None
+            bare = None
             listed = text[start - 1 : start] == "、" and subject is not None and not subject.made
-            if subject is not None and said and (listed or _CONTINUES.match(text, start, end)):
-                found = _continued(text, start, found, subject, said)
+            follows = subject is not None and (listed or _CONTINUES.match(text, start, end))
+            if follows or text[end : end + 1] == "、":
+                said = [p for p in predicates(text, start, end) if not closed[p.start]]
+                bare = said[-1] if said and not closed[start] else None
+                if subject is not None and follows and said:
+                    found = _continued(text, start, found, subject, said)
             continue
         if _QUESTION.search(text, start, end):
             subject = None
             continue
         carried = found[-1] if found and (sentence == last_sentence or start - found[-1].end < 20) else None
-        said = [p for p in predicates(text, start, end) if not _within(p.start, denied)]
+        said = [p for p in predicates(text, start, end) if not closed[p.start]]
         bound = _listed(text, start, inside, said, bare) or _bind(text, start, end, inside, said, carried)
         if carried is not None and bound and bound[0].role == "update" and _MISTAKE.search(text[max(0, start - 8) : start]):
             found[-1] = carried._replace(role="old")
         part = "其中" in text[start:end] or _in_part(text, start)
         for mention in bound:
-            if part and _whole(found, mention):
-                mention = mention._replace(part=True)
-            if mention.role == "plain" and found and found[-1].field == mention.field and text[found[-1].end : mention.start] == "、":
-                mention = mention._replace(role="increment")  # 1人当场死亡、2人送医后死亡
-            found.append(_placed(text, start, found, mention))
+            counted = part and _whole(found, mention)
+            found.append(_placed(text, start, found, mention._replace(part=counted or mention.part)))
         last = inside[-1]
         subject = None if _helper(text, start, last, end) else _Subject(last, part, start, len(bound))
         bare = None
         last_sentence = sentence
     return found
-
-
-def _coordinated(text: str, people: list[Quantity]) -> list[Quantity]:
-    """2名群众、1名民警受伤: counts joined by 、及和 before one predicate are one count, put at the place of the last."""
-    made: list[Quantity] = []
-    for quantity in people:
-        previous = made[-1] if made else None
-        if previous is not None and _joined(text, previous, quantity):
-            low = (previous.number.value or 0) + (quantity.number.value or 0)
-            loose = quantity.number.qualifier if quantity.number.qualifier != "exact" else previous.number.qualifier
-            number = quantity.number._replace(value=low, high=None, qualifier="at_least" if loose == "range" else loose)
-            made[-1] = quantity._replace(number=number)
-        else:
-            made.append(quantity)
-    return made
-
-
-def _joined(text: str, first: Quantity, second: Quantity) -> bool:
-    between = text[first.end : second.start]
-    if not between and {first.unit, second.unit} == {"男", "女"}:
-        return True
-    if len(between) > 20 or first.number.value is None or second.number.value is None or not _AND.fullmatch(between):
-        return False
-    if _APART.search(between) or {first.unit, second.unit} - {"名", "人", "个", "位", "单", "一", "对"} or predicates(text, first.end, second.start):
-        return False
-    left = max(text.rfind(c, max(0, first.start - 40), first.start) for c in "，。;!?、()\n")
-    if predicates(text, max(left + 1, first.start - 40), first.start):
-        return False
-    follows = predicates(text, second.end, min(len(text), second.end + 24))
-    return bool(follows) and not re.search("[，。;、()\\d]", text[second.end : follows[0].start])
-
-
-def _within(place: int, spans: list[tuple[int, int]]) -> bool:
-    return any(a <= place < b for a, b in spans)
 
 
 def _in_part(text: str, start: int) -> bool:
@@ -176,12 +145,26 @@ def _in_part(text: str, start: int) -> bool:
 
 
 def _placed(text: str, start: int, found: list[Mention], mention: Mention) -> Mention:
-    """仍有2人被埋 is later than any number before it; 另7人受伤 adds to nothing where nobody else is said to be hurt."""
+    """``mention`` after those ``found`` before it: 1人当场死亡、2人送医后死亡 adds, 仍有2人被埋 replaces, 另7人受伤 stands alone."""
+    before = found[-1] if found else None
+    if mention.role == "plain" and before and before.field == mention.field and text[before.end : mention.start] == "、":
+        return mention._replace(role="increment")
+    if _one_more(text, before, mention):
+        return mention._replace(role="increment")
     said = text[max(start, mention.start - 6) : mention.end]
     if mention.field in ("missing", "trapped") and mention.role in ("plain", "increment") and re.search("仍|尚", said):
         return mention._replace(role="update")
     alone = mention.role == "increment" and not any(m.field == mention.field for m in found)
     return mention._replace(role="plain") if alone and re.search("另|还有", said) and not re.search("又|新|再", said) else mention
+
+
+def _one_more(text: str, before: Mention | None, mention: Mention) -> bool:
+    """一名妇女当场死亡，一名男子送医后死亡: two persons, each told of once in one sentence."""
+    if before is None or mention.role != "plain" or before.field != mention.field or before.number.value != 1:
+        return False
+    between = text[before.end : mention.start]
+    alone = mention.number.value == 1 and text.startswith(("一名", "1名", "一位"), mention.start)
+    return alone and not mention.weak and len(between) < 30 and not _ENDS.search(between)
 
 
 def _whole(found: list[Mention], mention: Mention) -> bool:
@@ -223,8 +206,8 @@ def _bind(
         limit = following.start if following else end
         group = [p for p in said if quantity.end <= p.start < limit and _reaches(text, quantity, p)]
         if following is not None and group and group[-1].transitive and quantity.end < group[-1].start:
-            if text[group[-1].end : following.start] in ("", "了", "其", "其他"):
-                group = group[:-1]  # 10名男子打伤1人: the victims follow
+            follows = text[group[-1].end : following.start] in ("", "了", "其", "其他")
+            group = group[:-1] if follows else group  # 10名男子打伤1人: the victims follow
         if group:
             found.extend(_forward(text, start, quantity, group))
         else:
@@ -289,7 +272,7 @@ def _backward(text: str, start: int, quantity: Quantity, said: list[Predicate]) 
     nearest = before[-1]
     between = _FROM.sub("", text[nearest.end : quantity.start])
     allowed = _LOOSE if nearest.field in ("evacuated", "affected", "ill", "treated") else _FILLER
-    if not allowed.fullmatch(between):
+    if not allowed.fullmatch(between) and not (_NOUN.fullmatch(between) and quantity.unit in ("名", "人", "个", "位")):
         return []
     first = next((p for p in reversed(before) if p.end == nearest.start and p.field == "deaths"), nearest)
     part = between.startswith(("者中", "人员中", "中有", "中包括")) or (nearest.weak and between.startswith("中"))
@@ -313,11 +296,17 @@ def _carry(text: str, start: int, people: list[Quantity], carried: Mention | Non
 
 
 def _mention(text: str, start: int, quantity: Quantity, field: str, left: int, right: int) -> list[Mention]:
+    if field == "treated" and quantity.unit == "单":
+        return []
     role = _role(text, start, quantity)
-    left, right = min(left, quantity.start), max(right, quantity.end)
-    names = {"both": ("missing", "trapped"), "swept": ("missing",), "gone": ("deaths", "missing")}.get(field, (field,))
-    number = quantity.number._replace(value=None, high=None, qualifier="unknown") if field == "gone" else quantity.number
-    weak = field in ("swept", "gone", "treated") or quantity.unit == "单"
+    left, right = min(left, quantity.start if quantity.first is None else quantity.first), max(right, quantity.end)
+    names = {"both": ("missing", "trapped"), "swept": ("missing",), "gone": ("deaths", "missing"), "dying": ("deaths",)}.get(
+        field, (field,)
+    )
+    number = (
+        quantity.number._replace(value=None, high=None, qualifier="unknown") if field in ("gone", "dying") else quantity.number
+    )
+    weak = field in ("swept", "gone", "dying", "treated") or quantity.unit == "单"
     return [Mention(name, number, role, left, right, False, weak) for name in names]
 
 

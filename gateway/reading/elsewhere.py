@@ -31,13 +31,14 @@ _NO_PLACE_BEFORE = (
     "驻", "赴", "飞往", "前往", "开往", "驶往", "发往", "来自", "赶赴", "抵达", "飞抵", "返回", "送往", "运往", "对", "离", "至", "往", "转往", "乘", "回",
 )  # fmt: skip
 _CAME_TO = ("行至", "驶至", "开至", "途至", "走至", "驾至", "震至")
-_BOUNDARY = (
-    "，。、;:!?()[]{}<>《》【】“”\"'·-—~/ \n\t0123456789在于从到由位日电讯的和及午夜晨时许经省市区县旗州盟国为称我该起内前昨今晚境近段路线边自被给将向，"
-)
+_BOUNDARY = "，。、;:!?()[]{}<>《》【】“”\"'·-—~/ \n\t0123456789在于从到由位日电讯的和及午夜晨时许经省市区县旗州盟国为称我该起内前昨今晚境近段路线边自被给将向，"
 """What stands before a short name that is one: 昆明, 盈江 after other signs are often parts of a word or of a foreign name."""
-_RISKY = frozenset(
-    "德州 巴中 海口 大连 天水 和田 中山 安康 大同 大理 平安 和平 东方 海东 海北 海西 海南 山南 河池 三明 吉安 万宁 金华 汉中 兴安 广安 文山 平凉 大庆 长春 阳泉 安阳 延安 通化 上海".split()
-)
+_RISKY = frozenset({
+    "德州", "巴中", "海口", "大连", "天水", "和田", "中山", "安康", "大同", "大理", "平安", "和平", "东方", "海东",
+    "海北", "海西", "海南", "山南", "河池", "三明", "吉安", "万宁", "金华", "汉中", "兴安", "广安", "文山", "平凉",
+    "大庆", "长春", "阳泉", "安阳", "延安", "通化", "上海",
+})  # fmt: skip
+"""Short names of prefectures that are parts of other words or of foreign names."""
 _EVENT = lazy(
     "发生|地震|火灾|起火|爆炸|中毒|事故|遇难|死亡|袭击|塌|坠|车祸|相撞|洪|泥石流|滑坡|失火|遭|沉|突发|特大|透水|暴雨|震中|位于|大火|着火|追尾|翻车|侧翻|爆燃|疫情|踩踏|矿难|劫|境内|砍"
 )
@@ -187,7 +188,11 @@ def _chains(text: str, end: int, year: int, head: int) -> list[Chain]:
 def _named(text: str, end: int, year: int) -> Iterator[Mention]:
     """The names of divisions in the text, without those that are part of another word."""
     for mention in mentions(text, 0, end, year):
-        if mention.whole and text[max(0, mention.start - 1) : mention.start] in ("沿", "出", "进") and text[mention.start] == "海":
+        if (
+            mention.whole
+            and text[max(0, mention.start - 1) : mention.start] in ("沿", "出", "进")
+            and text[mention.start] == "海"
+        ):
             continue
         yield mention
 
@@ -203,10 +208,14 @@ def _stands_alone(text: str, mention: Mention) -> bool:
 
 def _around(text: str, named: list[Mention]) -> list[Division]:
     """The provinces and prefectures that a text speaks of anywhere: they tell which 鼓楼区 is meant."""
-    found = [m.of[0] for m in named if m.of[0].level < 3 and len({d.code for d in m.of if d.level < 3}) == 1]
+    found: list[Division] = []
+    for mention in named:
+        outer = {d.code: d for d in mention.of if d.level < 3}
+        found += outer.values() if len(outer) == 1 else ()
     head = text[:200]
     papers = [place for paper, place in _PAPERS.items() if paper in head]
-    return found + [m.of[0] for place in papers for m in mentions(place, 0, len(place), 2010)]
+    found += [m.of[0] for place in papers for m in mentions(place, 0, len(place), 2010)]
+    return list({d.code: d for d in found}.values())
 
 
 def _chain(

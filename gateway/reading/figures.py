@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from gateway.core.model import Figure, Other
+from gateway.core.model import Figure, Other, Qualifier
 from gateway.reading.answers import answers
 from gateway.reading.background import background
 from gateway.reading.binding import Mention, mentions
@@ -18,7 +18,7 @@ from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 from gateway.reading.numerals import Number
 from gateway.reading.property import property_figures
-from gateway.reading.quantities import Quantity, quantities
+from gateway.reading.quantities import quantities
 
 _PEOPLE = (
     "deaths",
@@ -34,11 +34,14 @@ _PEOPLE = (
 )
 
 
-_POISONING = lazy(r"(?<![非除])(?<!除食物)中毒(?!性(?:休克|菌痢|肺炎|痢疾))|毒鼠强|投毒|毒蘑菇|野蘑菇|[毒野]菌|误食")
+_POISONING = lazy(r"(?<![非除])(?<!除食物)中毒(?!性(?:休克|菌痢|肺炎|痢疾))|毒鼠强|投毒|下药|毒蘑菇|野蘑菇|[毒野]菌|误食")
 _SYMPTOMS = lazy(r"呕吐|腹泻|腹痛|拉肚子|肚子[疼痛]|上吐下泻|恶心|头[晕痛]|发烧|发热|吐、|不适|发病|患病")
 _EPIDEMIC = lazy(r"确诊|病例|疫情|传染|感染|流感|肺炎|霍乱|鼠疫")
-_FOUND_SINCE = lazy(r"救起|获救|生还|救出|遗体|尸体|找到|打捞|脱险")
-_CORRECTS = lazy(r"更正|有误|核减|误报|不对|错了|应为")
+_FOUND_SINCE = lazy(r"救起|获救|生还|救出|遗体|尸体|(?<![没未有能])找到|打捞|脱险")
+_HURTS = lazy(r"[伤撞爆炸塌坠砸砍捅翻滑倒燃]|车祸|事故|地震|火灾|起火|触电|溺|殴")
+_WHERE = lazy(r"(?:其中)?[\u4e00-\u9fff]{1,8}?(?:镇|乡|村|街道|苏木|客车|轿车|货车|面包车|出租车|大巴|车|船)[上内]?")
+_SENTENCE_END = lazy(r"[。;!?\n]")
+_CORRECTS = lazy(r"(?=[更有核误不错应])(?:更正|有误|核减|误报|不对|错了|应为)")
 
 
 def figures(normal: Normal, turns: list[Turn], *, corrects: bool, before: int = 0) -> dict[str, Figure]:
@@ -58,7 +61,10 @@ def figures(normal: Normal, turns: list[Turn], *, corrects: bool, before: int = 
     said, denied = _of_this(text, said, denied, before)
     said = _in_context(text, said)
     made: dict[str, Figure] = {}
+    told = {m.field for m in said} | {d.field for d in denied}
     for field in _PEOPLE:
+        if field not in told:
+            continue
         figure = _settled(normal, [m for m in said if m.field == field], [d for d in denied if d.field == field], corrects)
         if figure is not None:
             made[field] = figure
@@ -97,7 +103,7 @@ def _in_context(text: str, said: list[Mention]) -> list[Mention]:
     if "ill" in stated or _EPIDEMIC.search(text):
         said = [m for m in said if m.field != "treated"]
     if any(m.field == "treated" for m in said):  # whoever was saved is looked after, not hurt
-        said = [m for m in said if m.field != "treated"] if _FOUND_SINCE.search(text) else said
+        said = [m for m in said if m.field != "treated"] if _FOUND_SINCE.search(text) or not _HURTS.search(text) else said
         said = [m._replace(field="injured", weak=True) if m.field == "treated" else m for m in said]
     if any(m.field == "missing" and m.weak for m in said) and _FOUND_SINCE.search(text):
         said = [
@@ -154,6 +160,11 @@ def _winner(text: str, known: Sequence[Mention]) -> Mention | None:
 
 def _figure(normal: Normal, winner: Mention, known: Sequence[Mention]) -> Figure:
     made = figure_of(normal, winner.number, winner.start, winner.end)
+    if spread := _spread(normal.text, winner, known):
+        evidence = tuple(normal.span(m.start, m.end) for m in spread)
+        loose: Qualifier = next((m.number.qualifier for m in spread if m.number.qualifier != "exact"), "exact")
+        total = sum(m.number.value or 0 for m in spread)
+        return Figure(value=total, qualifier="at_least" if loose == "range" else loose, evidence=evidence)
     later = [m for m in known if m.role == "increment" and not m.part and _adds(normal.text, winner, m)]
     if winner.role == "increment" and made.value is not None:
         return Figure(value=made.value, qualifier="at_least", evidence=made.evidence)
@@ -164,12 +175,31 @@ def _figure(normal: Normal, winner: Mention, known: Sequence[Mention]) -> Figure
     return made
 
 
+def _spread(text: str, winner: Mention, known: Sequence[Mention]) -> list[Mention]:
+    """甲镇死亡2人，乙镇死亡3人: the counts of several places in one sentence, where no total is told; else none."""
+    plain = [m for m in known if m.role == "plain" and not m.part and m.number.high is None]
+    if winner.role != "plain" or len(plain) < 2:
+        return []
+    where: dict[str, Mention] = {}
+    for mention in plain:
+        if _SENTENCE_END.search(text, min(mention.start, winner.start), max(mention.start, winner.start)):
+            continue
+        near = max(0, mention.start - 30)
+        named = _WHERE.match(text, max(text.rfind(c, near, mention.start) + 1 for c in "，。:;"), mention.start)
+        if named is None or named[0] in where:
+            return []
+        where[named[0]] = mention
+    return list(where.values()) if len(where) > 1 else []
+
+
 def _with_others(normal: Normal, figure: Figure, winner: Mention, stated: Sequence[Mention], zero: Denial | None) -> Figure:
     """``figure`` with the numbers that contradict it. Parts and what was added up contradict nothing."""
     others: dict[float, Other] = {}
     for mention in stated:
         value = mention.number.value
-        if mention.part or mention.role == "increment" or value in (None, figure.value, winner.number.value):
+        if mention.part or mention.role == "increment" or normal.span(mention.start, mention.end) in figure.evidence:
+            continue
+        if value in (None, figure.value, winner.number.value):
             continue
         span = normal.span(mention.start, mention.end)
         others.setdefault(

@@ -13,7 +13,7 @@ from gateway.reading.words import Words
 _LATER = r"(?<!将)(?<!再)(?<!容)(?<!情)(?<!况)(?<!时)(?<!后)(?<!详)(?<!陆续)(?<!并)(?<!继续)(?<!及)(?<!随)"
 _FOLLOW = lazy(
     rf"{_LATER}续报|补充报告|后续报告|进展报告|再报一下|再报告一下|再补充|最新进展|最新情况|再次报告|(?:上午|下午"
-    rf"|刚才|早上|昨天|昨晚|之前|前面|刚刚|前天)(?:给你们)?报(?:的|过|告的)|前报|前述|接前报|续前报"
+    rf"|刚才|早上|昨天|昨晚|之前|前面|刚刚|前天)(?:给你们)?报(?:的|过|告的)|(?<![日月号天周])前报(?!送)|前述|接前报|续前报|现补充|补充如下|补充情况"
 )
 _NUMBERED = lazy(
     r"续报(?:之|第|\()?(?P<a>[一二三四五六七八九十\d]{1,3})(?![月日人时点])"
@@ -27,28 +27,39 @@ _WITHDRAW = lazy(
     r"|误报[，。,]?(?:请|特此)|虚惊一场"
 )
 _DRILL_MARK = lazy(
-    r"[【\[(<《][^】\])>》\n]{0,8}(?:演练|演习|测试|推演|模拟)[^】\])>》\n]{0,8}[】\])>》]|^(?:紧急信息)?(?:演练"
-    r"|演习|推演|测试):|(?:^|[。\n])(?:以上|本信息|此为|这是|仅为|仅供)[^。\n]{0,8}(?:演练|演习|测试)"
+    r"[【\[(<《][^】\])>》\n]{0,8}(?:演练|演习|测试|推演|模拟)[^】\])>》\n]{0,8}[】\])>》]"
+    r"|(?:^|\n)(?:紧急信息)?(?:应急)?(?:演练|演习|推演|测试):"
+    r"|(?:^|[。\n])(?:以上|本信息|此为|这是|仅为|仅供)[^。\n]{0,8}(?:演练|演习|测试)"
+    r"|(?:这是|此为|本次为)(?:一次|一场)?[^，。\n]{0,4}(?:演练|演习|测试)(?=[:，。!)\]])"
 )
-_SCENE = lazy(r"(?:模拟|假想|设想|想定)(?:的)?(?:情景|场景|情况|灾情|险情|背景|事件)|(?:演练|演习|推演)(?:现在|正式|于[^，。]{0,12})?(?:开始|启动)[，。!]")
-_REAL = lazy(r"(?:演练|演习)(?:当天|现场|期间|过程|开始|结束|前|后|时|中|途中){1,2}[^。\n]{0,12}(?:发生|突发|突然|意外|导致|造成|踩踏|受伤|晕倒)")
-_ONGOING = lazy(r"^(?:[^\n]{1,40}[\n:])?截[至止][^。\n]{4,60}?(?:仍在|仍未|继续|累计)")
+_SCENE = lazy(r"(?:模拟|假想|设想|想定)(?:的)?(?:情景|场景|情况|灾情|险情|背景|事件)")
+_REAL = lazy(
+    r"(?:演练|演习)(?:当天|现场|期间|过程|开始|结束|前|后|时|中|途中){1,2}(?:(?![模假设想])[^。\n]){0,24}"
+    r"(?:发生|突发|突然|意外|导致|造成|踩踏|受伤|晕倒|坠|倒塌|误落|死亡)"
+)
+_ONGOING = lazy(r"^(?:[^\n]{1,40}[\n:])?截[至止][^。\n]{4,60}?(?:仍在|仍未)")
 _RISEN = lazy(r"(?:死亡|遇难|失踪|受伤|中毒|伤亡)(?:人数|者)?[^。，\n]{0,8}(?:上升|升|增|增加)(?:至|到)")
 _POINTS = lazy(r"附件|附后|附上")
 _CITED = lazy(r"(事件类|案件类|事故类|灾情疫情类|灾情类|疫情类)第?([一二三四五六七八九十\d]{1,3})[项条款]")
 _NUMBER = lazy(
     r"[〔\[(【]?(?P<y>20\d\d)[〕\])】][第]?(?P<n>\d{1,5})号?|(?P<y2>20\d\d)-(?P<n2>0\d{3}|\d{4,5})(?![\d-])"
-    r"|(?:编号|事件|信息|前报)[为:第]{0,2}[〔\[(]?(?P<n3>\d{3,5})[〕\])]?号?|[〔](?P<n4>\d{3,5})[〕]"
+    r"|(?:编号|事件|信息|前报)[为:第]{0,2}[〔\[(]?(?P<n3>\d{3,5})[〕\])]?号?|[〔](?P<n4>\d{3,5})[〕]|(?<!\d)(?P<n5>\d{4})号(?:事件|信息|案件|报告)"
 )
 _ANNOUNCES = lazy(
-    r"请于?[^。\n]{0,14}(?:日|月|前)[^。\n]{0,4}前?(?:报送|填报|上报|反馈)[^。\n]{0,20}(?:表|总结|材料|计划|方案|名单)|关于(?:召开|举办|举行|做好|开展|印发|组织|加强|进一步|报送|转发|调整|征集|填报|参加)[^。\n]{0,40}(?:通知"
+    r"关于(?:召开|举办|举行|做好|开展|印发|组织|加强|进一步|报送|转发|调整|征集|填报|参加)[^。\n]{0,40}(?:通知"
     r"|意见|方案|函|公告|启事)|会议通知"
 )
+_ASKS = lazy(
+    r"请(?:各[^，。]{1,8})?于?[^。，\n]{0,14}(?:日|月|下班|周[一二三四五])前(?:报送|填报|上报|反馈|报)[^。\n]{0,20}(?:表|总结|材料|计划|方案|名单)"
+)
+_INVITES = lazy(r"请各[^，。]{1,8}(?:组织)?(?:收听收看|收看|观看|参加)[^。\n]{0,20}(?:仪式|大会|活动|直播|专题片|警示片)")
 _HAPPENED = lazy(r"(?:今|昨|前天|\d日|\d时|\d分|凌晨|上午|下午|晚)[^。\n]{0,30}(?:发生|突发|出现|起火|爆炸|相撞|死亡|受伤)")
 _DENIED = lazy(
     r"(?:网传|传言|谣传|谣言称|网上[^，。;\n]{0,8}传|网民[^，。;\n]{0,8}[称传]|群[^，。;\n]{0,10}传|流传)[^。;\n]{0,60}?(?:系|为|是|属)(?:谣言|不实|虚假|误传|假)"
 )
-_CONFIRMED = lazy(r"(?<!不)(?<!未)属实|确有其事|确实(?:发生|有)|实际(?:为|是|死亡|受伤|情况)|真实情况|(?:核实|核查|查实)[，:]?[^。]{0,20}(?:死亡|受伤|(?<!未)(?<!没有)发生)")
+_CONFIRMED = lazy(
+    r"(?<!不)(?<!未)属实|确有其事|确实(?:发生|有)|实际(?:为|是|死亡|受伤|情况)|真实情况|(?:核实|核查|查实)[，:]?[^。]{0,20}(?:死亡|受伤|(?<!未)(?<!没有)发生)"
+)
 _PLAIN = lazy(
     r"发生|突发|出现|起火|着火|爆炸|相撞|坠|塌|罢|堵|聚集|上访|闹|冲突|斗殴|打[伤砸架]|失踪|失联|走失|溺|晕|呕吐|腹泻|发病|停[水电气产]|泄|漏|断裂|中断|被困|抓获|查获|破获|立案|报案"
 )
@@ -105,14 +116,20 @@ def _count(match: re.Match[str] | None) -> int | None:
 
 
 def _drill(text: str, words: Words) -> bool:
-    if any(word in text for word in words.real) or _REAL.search(text):
+    """A denial (不是演练) goes first, then the mark in its own form, then that something happened at a drill."""
+    taken_back = [word for word in words.real if word in text]
+    if any(not word.startswith("演练") for word in taken_back):
         return False
-    if _SCENE.search(text):
+    if _DRILL_MARK.search(text):
         return True
-    return _DRILL_MARK.search(text) is not None or any(word in text for word in words.drill)
+    if taken_back or _REAL.search(text):
+        return False
+    return _SCENE.search(text) is not None or any(word in text for word in words.drill)
 
 
-def _noise(text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: str | None) -> Noise | None:
+def _noise(
+    text: str, subject: str, message: Message, words: Words, *, local: bool, figures: bool, told: str | None
+) -> Noise | None:
     whole = subject + text
     if not re.search(r"\w", whole):
         return None if message.attachments or message.unread else "empty"
@@ -121,25 +138,22 @@ def _noise(text: str, subject: str, message: Message, words: Words, *, local: bo
     automatic = message.automatic or any(word in head.lower() for word in words.auto_reply)
     if automatic and not (local and incident and figures):
         return "auto_reply"
-    if _ANNOUNCES.search(head[:200]) and not figures and not _HAPPENED.search(whole[:1000]):
+    if _announces(head, whole, figures=figures, told=told):
         return "notice"
     if len(text) < 80 and message.attachments and _POINTS.search(text):
         return None  # what it says stands elsewhere
     if _DENIED.search(whole, 0, 600) and not _CONFIRMED.search(whole, 0, 1000):
         return "news"
-    if local and told == "time" and not incident and not figures and not _PLAIN.search(whole, 0, 1500):
-        if any(word in subject + text[:60] for word in words.notice):
-            return "notice"
     if local and told:
+        plain = told == "time" and not incident and not figures and not _PLAIN.search(whole, 0, 1500)
+        if plain and any(word in subject + text[:60] for word in words.notice):
+            return "notice"
         return "news" if any(word in head for word in words.rumour) and not incident else None
     advertised = sum(word in whole for word in words.spam)
     if advertised >= 2 and not local:
         return "spam"
     if incident or figures:
-        if any(word in whole for word in words.rumour) and not figures:
-            return "news"
-        away = not local and any(word in text[:_NEWS_HEAD] for word in words.news)
-        return "news" if away or (any(word in head for word in words.rumour) and not local) else None
+        return _passed_on(whole, text, head, words, local=local, figures=figures)
     if advertised >= 3 or (message.bulk and advertised):
         return "spam"
     if any(word in subject + text[:60] for word in words.notice):
@@ -147,6 +161,23 @@ def _noise(text: str, subject: str, message: Message, words: Words, *, local: bo
     if any(word in whole for word in words.greeting):
         return "greeting"
     return "news" if any(word in text[:_NEWS_HEAD] for word in words.news) and not local else None
+
+
+def _announces(head: str, whole: str, *, figures: bool, told: str | None) -> bool:
+    if _INVITES.search(head):
+        return True
+    if figures:
+        return False
+    if _ASKS.search(head) and not told:
+        return True
+    return _ANNOUNCES.search(head[:200]) is not None and _HAPPENED.search(whole[:1000]) is None
+
+
+def _passed_on(whole: str, text: str, head: str, words: Words, *, local: bool, figures: bool) -> Noise | None:
+    """A text that tells of an incident is news only where it is a rumour or nothing places the incident in this city."""
+    rumour = any(word in whole for word in words.rumour)
+    away = any(word in text[:_NEWS_HEAD] for word in words.news) or (rumour and any(word in head for word in words.rumour))
+    return "news" if (rumour and not figures) or (away and not local) else None
 
 
 def _cites(text: str) -> tuple[str, ...]:
@@ -163,5 +194,5 @@ def _cited_number(text: str) -> str | None:
     match = _NUMBER.search(text)
     if match is None:
         return None
-    year, number = match["y"] or match["y2"], match["n"] or match["n2"] or match["n3"] or match["n4"]
+    year, number = match["y"] or match["y2"], match["n"] or match["n2"] or match["n3"] or match["n4"] or match["n5"]
     return f"{year}-{int(number):04d}" if year else f"{int(number):04d}"

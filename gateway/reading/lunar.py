@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 _FIRST = 1999
-_YEARS = (
+_TABLE = (
     "2160125c 2050192c 12441a95 21201a94 20101b4a 12220b55 20900ad4 1297155b 218004ba 2070125a "
     "1265192b 2140152a 20301694 123416aa 210015aa 13190ab5 21900974 208014b6 12860a57 21600a56 "
     "20501526 12540e95 21200d54 201015aa 122209b5 2100096c 129614ae 2170149c 20601a4c 12651d26 "
@@ -16,9 +16,10 @@ _YEARS = (
     "12451b54 212016b4 20100ada 1222095b 21000936 13071497 21701496 2060154a 126516a5 21400da4 "
     "202015b4 12330ab6 2110126e 2018092f 2190092e 20800c96 12860d4a 21501d4a 20400d64 1244156c "
     "2120155c 2020125c"
-).split()
+)
 """One word a year from 1999: month and day of its first day in the common calendar, its leap month (hexadecimal, 0 where it
 has none), and thirteen bits, most significant first: 1 where a month has thirty days."""
+_WIDTH = 9  # a word and a space
 
 _SOLAR = {"元旦": (1, 1), "妇女节": (3, 8), "五一": (5, 1), "劳动节": (5, 1), "六一": (6, 1), "儿童节": (6, 1), "国庆": (10, 1)}
 _LUNAR = {
@@ -30,9 +31,9 @@ FESTIVALS = (*_SOLAR, *_LUNAR, "清明", "冬至", "除夕", "大年三十", "�
 
 def solar(year: int, month: int, day: int, *, leap: bool = False) -> date | None:
     """The common date of a lunar one; None where the year is outside the table or has no such day."""
-    if not 0 <= year - _FIRST < len(_YEARS):
+    word = _TABLE[(year - _FIRST) * _WIDTH :][: _WIDTH - 1] if year >= _FIRST else ""
+    if not word:
         return None
-    word = _YEARS[year - _FIRST]
     doubled, long = int(word[3], 16), int(word[4:], 16)
     if leap and month != doubled:
         return None

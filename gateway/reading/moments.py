@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 from gateway.core.model import Precision, Qualifier
+from gateway.reading.days import day_of_month, past, weekday
 from gateway.reading.lazy import lazy
 from gateway.reading.lunar import FESTIVALS, latest, latest_festival
 from gateway.reading.numerals import value_of
 
 _HAN = "零〇一二两三四五六七八九十"
+_ONES = "一二两三四五六七八九"
 _N = rf"(?:\d{{1,2}}|[{_HAN}]{{1,3}})"
 _PERIOD = (
     r"(?:晚上?|夜里?|深夜|半夜)凌晨|凌晨|清晨|早晨|早上|大清早|一大早|大早上|一早|早间|拂晓|黎明|早|晨|上午|中午|正午|晌午|午间|午后|下午|傍晚|黄昏"
@@ -23,10 +26,11 @@ _PERIOD = (
 )
 _LUNAR_DAY = r"初[一二三四五六七八九十]|十[一二三四五六七八九]|二十[一二三四五六七八九]?|廿[一二三四五六七八九]?|三十|十五"
 _DAY = (
-    rf"(?:(?P<y>\d{{4}}|[{_HAN}]{{4}}|今|去|前|本)年?[.]?)?(?P<m>(?<![\d.]){_N})月(?:份)?(?P<d>{_N})[日号]"
+    rf"(?:(?P<y>\d{{4}}|[{_HAN}]{{4}}|今|去|前|本)年?[.]?)?(?P<m>(?<![\d.]){_N}|元)月(?:份)?(?P<d>{_N})[日号]"
     rf"|(?:农历|阴历|旧历)?(?:\d{{4}}年|[今去]年)?(?:(?P<leap>闰)?(?P<lm>正|腊|冬|(?:(?<=[历闰])|(?={_N}月初)){_N})月|(?:大年|年)(?=初))(?P<ld>{_LUNAR_DAY})(?![月个多]|日)"
     rf"|(?:(?P<y6>\d{{4}}|今|去)年)?(?P<m6>(?<![\d.]){_N}|上个?|本)月份?(?:上旬|中旬|下旬|初|底|末)"
     r"|(?P<y2>20\d\d)[-./](?P<m2>\d{1,2})[-./](?P<d2>\d{1,2})(?!\d)"
+    r"|(?<!\d)(?P<y7>20\d\d)(?P<m7>0[1-9]|1[0-2])(?P<d7>0[1-9]|[12]\d|3[01])(?=[ ，]?\d{1,2}[:时])"
     r"|(?<![\d.-])(?P<m4>0?[1-9]|1[0-2])[-/](?P<d4>0?[1-9]|[12]\d|3[01])(?=[ ,，]?\d{1,2}:\d{2})"
     rf"|(?P<month>本月|当月|这个?月|上个?月|(?<![\d月{_HAN}]))(?P<d3>{_N})日(?!游|常|均|内|报[^，。案警]|用|元|产)"
     # 5日 anywhere; 5号 only where an hour or a pause follows: 人民路5号, 8号矿井 and 二号仓库 are no days.
@@ -36,10 +40,10 @@ _DAY = (
     rf"|(?P<feast>{'|'.join(FESTIVALS)})节?(?:当天|当日|那天|这天|当(?=[晚夜])|(?={_PERIOD}|夜|\d{{1,2}}[时点:]))"
     r"|(?P<rel>大前天|前天|前日|昨天|昨日|昨|今天|今日|今(?!年|后|冬|春|夏|秋)|当天|当日|同日|同一天|当(?=[晚夜])|前(?=[晚夜])|次日|翌日|第二天|隔天)"
 )
-_MINUTE = rf"\d{{1,2}}(?!\d)分?|[二三四五]?十[{_HAN[2:11]}]?分?|[零〇][{_HAN[2:11]}]分?|[{_HAN[2:11]}]分|[一三]刻|半|整"
+_MINUTE = rf"\d{{1,2}}(?!\d)分?|[二三四五]?十[{_ONES}]?分?|[零〇][{_ONES}]分?|[{_ONES}]分|[一三]刻|半|整"
 _CLOCK = (
-    rf"(?P<h>{_N})(?:时|点钟?)(?!\d*[年月日天]|间|段|期|速|[意建要问措原])(?:过)?(?P<mi>{_MINUTE})?(?:\d{{1,2}}秒)?"
-    rf"(?!(?<=点)[{_HAN[:11]}](?:公|平|级|吨|万|亿|米|度|倍|个百))"
+    rf"(?P<h>(?<!\d){_N})(?:时|点钟?)(?!\d*[年月日天]|间|段|期|速|[意建要问措原])(?:过)?(?P<mi>{_MINUTE})?(?:\d{{1,2}}秒)?"
+    rf"(?!(?<=点)[{_HAN[:12]}](?:公|平|级|吨|万|亿|米|度|倍|个百))"
     r"|(?P<h2>(?<![\d:.])\d{1,2}):(?P<mi2>\d{2})(?::\d{2})?(?![\d:])"
 )
 _AGO = (
@@ -48,9 +52,9 @@ _AGO = (
 )
 _ABOUT = r"大概|约|大约|差不多|接近|将近|近|不到|快"
 _BEGIN = (
-    rf"\d{{1,4}}[年月日号时点:/.个多来几刻分小天周星礼半钟-]|[{_HAN}半廿几]{{1,4}}[年月日号时点个多来几刻分小天周星礼半钟]|[昨今凌早晨拂黎夜晚傍闰]|前[天日年晚夜半]"
+    rf"20\d{{6}}[ ，]?\d|\d{{1,4}}[年月日号时点:/.个多来几刻分小天周星礼半钟-]|[{_HAN}半廿几]{{1,4}}[年月日号时点个多来几刻分小天周星礼半钟]|[昨今凌早晨拂黎夜晚傍闰]|前[天日年晚夜半]"
     r"|当[天日晚夜月]|本[月年周星礼]|上[个周星礼月上午]|这个?[周星礼月]|大[前清早年]|[次翌]日|第二天|隔[天日]|同[一日]|周[一二三四五六日天]|星期|礼拜"
-    r"|[正腊冬]月|[农阴旧]历|年[初三]|去年|一大?早|[下中正晌上]午|黄昏|午[后间夜]|[子深后半]半?夜|午|刚[才刚]|方才|除夕|春节|元[旦宵]|端午|中[秋元]|清明|国庆|[五六]一|七夕"
+    r"|[正腊冬]月|[农阴旧]历|年[初三]|去年|一大?早|[下中正晌上]午|黄昏|午[后间夜]|[子深后半]半?夜|午|刚[才刚]|方才|除夕|春节|元[旦宵月]|端午|中[秋元]|清明|国庆|[五六]一|七夕"
     r"|重阳|妇女节|劳动节|儿童节|龙抬头|腊八|小年|冬至"
 )
 """With what a time phrase begins: most signs of a text begin none, and are passed over quickly."""
@@ -67,7 +71,7 @@ _DATELINE = lazy(
 _NIGHT = ("晚", "晚上", "晚间", "夜", "夜里", "夜间", "夜晚", "深夜", "半夜", "午夜", "子夜", "傍黑", "前半夜")
 _EVENING = ("晚", "晚上", "晚间", "夜晚")
 _SAME = ("当天", "当日", "同日", "同一天", "当")
-_NEXT = ("次日", "翌日", "第二天", "隔天")
+NEXT_DAY = ("次日", "翌日", "第二天", "隔天")
 _BACK = {"大前天": 3, "前天": 2, "前日": 2, "前": 2, "昨天": 1, "昨日": 1, "昨": 1}
 _VAGUE_POINT = lazy(r"(?:有|差|快|慢|多|少|好|大|小|这|那|重|轻|早)$")
 _LASTED = lazy(r"(?:用|历|耗|共|达|约|限|费)时?$|持续|经过|工作$")
@@ -100,8 +104,8 @@ class Before(NamedTuple):
 
 
 def phrases(text: str) -> list[re.Match[str]]:
-    """Every stretch that has the form of a time."""
-    return list(_PHRASE.finditer(text))
+    """The stretches that have the form of a time, the first thousand of them."""
+    return list(islice(_PHRASE.finditer(text), 1000))
 
 
 def dateline_day(text: str, today: date) -> date | None:
@@ -110,9 +114,9 @@ def dateline_day(text: str, today: date) -> date | None:
     if match is None or "报" in text[max(0, match.start() - 8) : match.start()]:
         return None  # a newspaper's 昨日 is the day before it is sold
     day = (
-        _past(_value(match["y"]), _value(match["m"]), _value(match["d"]), today)
+        past(_value(match["y"]), _value(match["m"]), _value(match["d"]), today)
         if match["m"]
-        else _day_of_month(_value(match["d"]), today, None)
+        else day_of_month(_value(match["d"]), today, None)
     )
     return day if day and timedelta() <= today - day <= timedelta(days=30) else None
 
@@ -138,15 +142,20 @@ def resolve(text: str, match: re.Match[str], now: datetime, base: date, before: 
     moment = _moment(day, period, clock, match["rel"] or "", stated)
     if moment is None:
         return None
-    if clock is not None and clock.spoken and not period and moment + timedelta(hours=12) <= now:
-        # Spoken without a word for the part of the day: the later one if it is past already, by day if the day is said.
-        if (not stated and 1 <= clock.hour <= 12 and before.moment is None) or (stated and clock.han and 1 <= clock.hour <= 5):
-            moment += timedelta(hours=12)
+    if clock is not None and _means_afternoon(clock, period, stated, before) and moment + timedelta(hours=12) <= now:
+        moment += timedelta(hours=12)
     if clock is not None and moment > now and (not stated or moment.date() > now.date()):
         moment -= timedelta(days=1)
     qualifier: Qualifier = "about" if match["tail"] or re.search(_ABOUT, match[0]) else "exact"
     precision: Precision = "month" if match["m6"] else "day" if clock is None else "minute"
     return Moment(match, moment, precision, qualifier, period, clock.hour if clock else None, stated)
+
+
+def _means_afternoon(clock: _Clock, period: str, stated: bool, before: Before) -> bool:
+    """Spoken without a word for the part of the day: the later one if it is past already, by day if the day is said."""
+    if not clock.spoken or period:
+        return False
+    return (clock.han and 1 <= clock.hour <= 5) if stated else (1 <= clock.hour <= 12 and before.moment is None)
 
 
 def _no_clock(text: str, match: re.Match[str]) -> bool:
@@ -238,11 +247,11 @@ def _day_of(match: re.Match[str], today: date, context: date | None) -> date | N
     told = re.match(rf"(?:(\d{{1,2}})月)?({_N})[日号]$", match["par"]) if match["par"] else None
     if told and (match["rel"] or match["wd"] or match["feast"]):
         month = _value(told[1])
-        return _past(None, month, _value(told[2]), today) if month else _day_of_month(_value(told[2]), today, context)
+        return past(None, month, _value(told[2]), today) if month else day_of_month(_value(told[2]), today, context)
     if rel := match["rel"]:
         if rel in _SAME:
             return context or today
-        if rel in _NEXT:
+        if rel in NEXT_DAY:
             return context + timedelta(days=1) if context else None
         return today - timedelta(days=_BACK.get(rel, 0))
     if of := match["m6"]:
@@ -250,7 +259,7 @@ def _day_of(match: re.Match[str], today: date, context: date | None) -> date | N
         if of in ("上", "上个", "本"):
             return first if of == "本" else (first - timedelta(days=1)).replace(day=1)
         year = {"今": today.year, "去": today.year - 1}.get(match["y6"] or "") or _value(match["y6"])
-        return _past(year, _value(of), 1, today)
+        return past(year, _value(of), 1, today)
     if match["ld"]:
         word = match["lm"] or "正"
         lunar_month = {"正": 1, "冬": 11, "腊": 12}.get(word) or _value(word)
@@ -261,59 +270,17 @@ def _day_of(match: re.Match[str], today: date, context: date | None) -> date | N
     if match["feast"]:
         return latest_festival(match["feast"], today)
     if match["wd"]:
-        return _weekday("一二三四五六日天".index(match["wd"]) % 7 if match["wd"] != "天" else 6, match["week"] or "", today)
+        return weekday("一二三四五六日天".index(match["wd"]) % 7 if match["wd"] != "天" else 6, match["week"] or "", today)
     if number := match["d3"] or match["d5"]:
-        return _day_of_month(_value(number), today, context, match["month"] or match["month2"] or "")
-    month, of_month = (_value(match[a] or match[b] or match[c]) for a, b, c in (("m", "m2", "m4"), ("d", "d2", "d4")))
-    word = match["y"] or match["y2"] or ""
+        return day_of_month(_value(number), today, context, match["month"] or match["month2"] or "")
+    month, of_month = (
+        _value((match[a] or match[b] or match[c] or match[d] or "").replace("元", "一"))
+        for a, b, c, d in (("m", "m2", "m4", "m7"), ("d", "d2", "d4", "d7"))
+    )
+    word = match["y"] or match["y2"] or match["y7"] or ""
     back = {"今": 0, "本": 0, "去": 1, "前": 2}.get(word)
     year = today.year - back if back is not None else _value(word)
-    return _past(year, month, of_month, today)
-
-
-def _weekday(day: int, week: str, today: date) -> date:
-    monday = today - timedelta(days=today.weekday())
-    if week.startswith("上"):
-        return monday + timedelta(days=day - (14 if week.startswith("上上") else 7))
-    found = monday + timedelta(days=day)
-    return found if found <= today or week else found - timedelta(days=7)
-
-
-def _day_of_month(day: int | None, today: date, context: date | None, month: str = "") -> date | None:
-    """The 5日 nearest to the day the text speaks of that is not after today; today's own month or the one before."""
-    if day is None:
-        return None
-    near = context or today
-    first = today.replace(day=1)
-    before = (first - timedelta(days=1)).replace(day=1)
-    if month.startswith("上"):
-        return _valid(before.year, before.month, day)
-    if month and month != "当月":
-        return _valid(first.year, first.month, day)
-    around = {(d.year, d.month) for d in (near, near.replace(day=1) - timedelta(days=1), near.replace(day=28) + timedelta(days=5))}
-    days = [d for year, number in around if (d := _valid(year, number, day)) and d <= today]
-    return min(days, key=lambda d: abs((d - near).days), default=None)
-
-
-def _past(year: int | None, month: int | None, day: int | None, today: date) -> date | None:
-    """The date, in the last year in which it was not after today; what lies in the coming weeks is a plan, and None."""
-    if month is None or day is None:
-        return None
-    if year is not None:
-        return _valid(year, month, day)
-    this = _valid(today.year, month, day)
-    if this is None:
-        return _valid(today.year - 1, month, day)
-    if this <= today:
-        return this
-    return None if (this - today).days <= 31 else _valid(today.year - 1, month, day)
-
-
-def _valid(year: int, month: int, day: int) -> date | None:
-    try:
-        return date(year, month, day)
-    except ValueError:
-        return None
+    return past(year, month, of_month, today)
 
 
 def _moment(day: date, period: str, clock: _Clock | None, rel: str, stated: bool) -> datetime | None:

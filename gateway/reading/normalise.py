@@ -130,8 +130,11 @@ def _joined_breaks(text: str) -> set[int]:
 
 def _recognised(text: str) -> str:
     """Digits where recognition saw letters, and four characters it confuses; length stays the same."""
-    text = _AFTER_DIGIT.sub(lambda m: "日" if m[0] == "曰" else "时", text)
-    text = _MIXED_RUN.sub(lambda m: m[0].translate(_DIGITS) if any(c.isdigit() for c in m[0]) else m[0], text)
-    text = _LETTERS_FOR_DIGITS.sub(lambda m: m[0].translate(_DIGITS), text)
-    text = _SELF.sub("已", text)
-    return _NOT_YET.sub("未", text)
+    if "曰" in text or "吋" in text:
+        text = _AFTER_DIGIT.sub(lambda m: "日" if m[0] == "曰" else "时", text)
+    if any(char in text for char in "OoIl|〇"):
+        text = _MIXED_RUN.sub(lambda m: m[0].translate(_DIGITS) if any(c.isdigit() for c in m[0]) else m[0], text)
+        text = _LETTERS_FOR_DIGITS.sub(lambda m: m[0].translate(_DIGITS), text)
+    if "己" in text:
+        text = _SELF.sub("已", text)
+    return _NOT_YET.sub("未", text) if "末" in text else text

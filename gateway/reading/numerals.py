@@ -32,7 +32,7 @@ _NUMBER = lazy(
     r"|[几数](?=[名个位人])"
     r")(?P<after>以上|左右|上下|余|多|来|几|许)?"
 )
-_GUARD_BEFORE = lazy(r"(?:第|[A-Za-z]|\d[-/:]|斤)$")
+_CODE_BEFORE = frozenset("第斤-/:ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _LOOSE = lazy("[余多几来]")
 _RANGE = lazy(r"(?<![一二两三四五六七八九])([一二两三四五六七八九])([一二两三四五六七八九])(?![一二两三四五六七八九])")
 _QUALIFIER: dict[str, Qualifier] = {
@@ -57,8 +57,8 @@ def numbers(text: str) -> list[Number]:
     """All numbers of ``text`` in order; ordinals, codes and dates are left to those who know them."""
     found = []
     for match in _NUMBER.finditer(text):
-        start = match.start()
-        if start and _GUARD_BEFORE.search(text[max(0, start - 2) : match.start("body")]):
+        at = match.start("body")
+        if at and (last := text[at - 1]) in _CODE_BEFORE and (last not in "-/:" or text[max(0, at - 2)].isdecimal()):
             continue
         number = _read(match)
         if number is not None:
@@ -67,24 +67,24 @@ def numbers(text: str) -> list[Number]:
 
 
 def _read(match: re.Match[str]) -> Number | None:
-    body, after = match["body"], match["after"] or ""
-    qualifier: Qualifier = _QUALIFIER.get(match["before"] or "", "exact")
-    inner = ""
-    if not body.isdecimal():
-        inner = next((c for c in body if c in "余多来"), "")
-        if body[-1] == "几" and len(body) > 1:
-            inner = "几"
+    body, before, after, low_text, one = match.group("body", "before", "after", "low", "one")
+    qualifier: Qualifier = _QUALIFIER[before] if before else "exact"
+    if body.isdecimal():
+        return Number(match.start(), match.end(), int(body), None, _QUALIFIER[after] if after else qualifier)
+    inner = next((c for c in body if c in "余多来"), "")
+    if body[-1] == "几" and len(body) > 1:
+        inner = "几"
     if word := inner or after:
         qualifier = _QUALIFIER[word]
     start, end = match.start(), match.end()
-    if match["low"]:
+    if low_text:
         unit = match["low_unit"] or match["high_unit"]
-        low, high = value_of(match["low"] + unit), value_of(match["high"] + match["high_unit"])
+        low, high = value_of(low_text + unit), value_of(match["high"] + match["high_unit"])
         if low is None or high is None or high <= low:
             return None
         return Number(start, end, low, high, "range")
-    if match["one"]:
-        low, high = value_of(match["one"]), value_of(match["next"])
+    if one:
+        low, high = value_of(one), value_of(match["next"])
         if low is None or high is None or high - low != 1:
             return None if high is None else Number(match.start("next"), end, high, None, qualifier)
         return Number(start, end, low, high, "range")

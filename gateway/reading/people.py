@@ -20,6 +20,7 @@ _SUFFIX = (
 )
 _MORE = "(?:办公室|办|值班室|指挥中心|调度|局|大队|派出所|党政办|政府){0,3}"
 _UNIT = lazy(rf"[\u4e00-\u9fff]{{2,16}}?(?:{_SUFFIX}){_MORE}")
+_LONGEST = lazy(rf"[\u4e00-\u9fff]{{2,22}}(?:{_SUFFIX})")
 _BRACKET = lazy(r"^[【\[](?P<unit>[^】\]]{3,24})[】\]]")
 _LABEL = lazy(r"(?:报送单位|报告单位|上报单位|填报单位|来电单位|单位)[:：]?(?P<unit>[\u4e00-\u9fff]{3,24})")
 _FROM = lazy(r"FROM[: ]*(?P<unit>[\u4e00-\u9fff]{3,24})", re.IGNORECASE)
@@ -32,7 +33,9 @@ _SPEAKER = lazy(
     rf"|乡))(?P<unit>[\u4e00-\u9fff]{{2,14}}?(?:{_SUFFIX}){_MORE})"
 )
 _ADDRESSED = lazy(r"市委办|市政府|市委|信息科|秘书二科|市府办|各县")
-_TAIL = lazy(r"(?:^|[。!\n;；])(?:特此报告。?)?(?P<tail>[\u4e00-\u9fff、 ]{2,26})(?:\n?\d{4}年\d{1,2}月\d{1,2}日(?:\d{1,2}[时:点]\d{0,2}分?)?)?[。\s]*$")
+_TAIL = lazy(
+    r"(?:^|[。!\n;；])(?:特此报告。?)?(?P<tail>[\u4e00-\u9fff、 ]{2,26})(?:\n?\d{4}年\d{1,2}月\d{1,2}日(?:\d{1,2}[时:点]\d{0,2}分?)?)?[。\s]*$"
+)
 _SURNAME = (
     "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤花"
     "方俞任袁柳鲍史唐费廉岑薛雷贺倪汤滕殷罗毕郝邬安常乐于时傅"
@@ -91,12 +94,12 @@ def _unit(text: str, turns: list[Turn]) -> tuple[str | None, int]:
         return _speaker(text, turns)
     for pattern in (_LABEL, _BRACKET, _FROM):
         found = pattern.search(text[:4000]) if pattern is _LABEL else pattern.search(text[:200])
-        if found and (unit := _UNIT.match(found["unit"])):
+        if found and (unit := _LONGEST.match(found["unit"]) or _UNIT.match(found["unit"])):
             return unit[0], found.start("unit")
     tail_unit, at = _tail(text)
     opening = _OPENING.match(text[:200])
     if opening and not _ADDRESSED.match(opening["unit"]):
-        unit = _UNIT.match(opening["unit"])
+        unit = _LONGEST.match(opening["unit"]) or _UNIT.match(opening["unit"])
         if unit and len(unit[0]) >= len(opening["unit"]) - 3:
             return unit[0], opening.start("unit")
     first = lazy(
@@ -133,7 +136,7 @@ def _tail(text: str) -> tuple[str | None, int]:
     if not units:
         return None, 0
     unit = units[-1]
-    longer = lazy(rf"[\u4e00-\u9fff]{{2,22}}(?:{_SUFFIX})").match(found["tail"])
+    longer = _LONGEST.match(found["tail"])
     name = longer[0] if longer and len(longer[0]) > len(unit[0]) else unit[0]
     return name, offset + found.start("tail")
 

@@ -6,7 +6,6 @@ import re
 from itertools import pairwise
 
 from gateway.core.model import Place
-from gateway.reading.elsewhere import elsewhere, is_news, lies_elsewhere
 from gateway.reading.gazetteer import Found, Gazetteer
 from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
@@ -43,6 +42,8 @@ _SITE = lazy(
 )
 _NO_SITE = lazy("民警|造成|已|正|将|多家|数家|几家|说|受|该|一[名个]|[两二三四五六七八九十\\d]")
 _REACH = 60
+_CONSIDERED = 8000
+"""So far into a text its place is looked for."""
 
 
 def place(
@@ -58,12 +59,14 @@ def place(
     """The place of the event. ``times`` are the stretches that tell when it happened: the place stands near the first.
     ``home`` is the county of the reporting ``unit``, which 我县 and a bare town or firm mean; ``skip`` is what only a clerk says;
     ``year`` is that of the report."""
+    from gateway.reading.elsewhere import elsewhere, is_news, lies_elsewhere  # a command that reads nothing need not load it
+
     text = normal.text
     after = times[0][1] if times else 0
     ours = gazetteer.own_names
     if home is None and is_news(text) and not any(name in text for name in ours) and (far := elsewhere(normal, year)) is not None:
         return far
-    named = [f for f in gazetteer.counties_in(text) if not _is_unit(text, f, unit)]
+    named = [f for f in gazetteer.counties_in(text, 0, _CONSIDERED) if not _is_unit(text, f, unit)]
     strange = [f for f in named if lies_elsewhere(text, f.start, ours)]
     named = [f for f in named if f not in strange]
     end = _stop(text, after)
@@ -71,15 +74,16 @@ def place(
     chosen = next((f for f in near if f.start >= after), None) or (near[-1] if near else None) or (named[0] if named else None)
     if chosen is not None:
         return _described(normal, gazetteer, chosen.county, chosen.start, times)
-    if (strange or (home and not unit and not _OURS.search(text))) and (far := elsewhere(normal, year)) is not None:
-        # A sender of ours who names no place of ours but one that another province or city has, tells of that one.
-        if home is None or far.county or far.country != "中国":
-            return far
+    silent = home is not None and not unit and not _OURS.search(text)
+    far = elsewhere(normal, year) if strange or silent or home is None else None
+    sure = far is not None and (home is None or far.county is not None or far.country != "中国")
+    if strange and sure:
+        return far
     town = next((t for t in gazetteer.towns_in(text) if t.sure or home), None)
     if town is not None:
         return _described(normal, gazetteer, town.county if town.sure else home, town.start, times)
-    far = None if home else elsewhere(normal, year)
-    if far is not None:
+    if sure and (silent or home is None):
+        # A sender of ours who names no place of ours but one that another province or city has, tells of that one.
         return far
     if home is None:
         units = gazetteer.counties_in(text)
@@ -97,6 +101,8 @@ def place(
 
 def is_local(text: str, gazetteer: Gazetteer) -> bool:
     """True where ``text`` names a county or town of the city, and does not say that it lies elsewhere."""
+    from gateway.reading.elsewhere import lies_elsewhere
+
     named = gazetteer.counties_in(text)
     if any(not lies_elsewhere(text, f.start, gazetteer.own_names) for f in named):
         return True
@@ -149,9 +155,7 @@ def _stop(text: str, start: int) -> int:
     return min(ends, default=len(text))
 
 
-def _described(
-    normal: Normal, gazetteer: Gazetteer, county: str | None, start: int, times: list[tuple[int, int]]
-) -> Place:
+def _described(normal: Normal, gazetteer: Gazetteer, county: str | None, start: int, times: list[tuple[int, int]]) -> Place:
     text = normal.text
     limit = min([_comma(text, start), start + _REACH, *(a for a, _b in times if a > start)])
     event = _EVENT.search(text, start + 1, limit)

@@ -7,7 +7,7 @@ from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 from gateway.reading.quantities import Quantity
 
-_LOSS = lazy(r"直接(?:经济|财产)?损失|(?:经济|财产)损失|损失|损毁价值|受损金额")
+_LOSS = lazy(r"直接(?:经济|财产)?损失|(?:经济|财产)损失|损失|车损|损毁价值|受损金额")
 _SUMS = lazy(r"案值|涉案|金额|携|卷|公款|现金|价值|被抢|抢走|抢劫|劫走|骗|集资|资金|货值|存款|款|总值|财物|市值")
 _GOODS = lazy(r"价值")
 _CASH = lazy(r"现金")
@@ -15,7 +15,7 @@ _NOT_LOSS = lazy(r"(?:奖励|悬赏|补偿标准|工资|赔偿|补助|慰问金|
 _FELL = lazy(r"倒塌|垮塌|坍塌|刮倒|冲倒|冲毁|震塌|震倒|倒房|塌|倒了|全倒|压塌|烧毁|焚毁|损毁|毁坏")
 _ROOFS = lazy(r"房|屋|住宅|校舍|棚|户")
 _FOREST = lazy(
-    r"森林|林地|林木|山林|灌木|人工林|次生林|松林|林区|林场|经济林|用材林|防护林|草原|草场|荒山|后山|山火|林火"
+    r"森林|林子|林草|树林|林地|林木|山林|灌木|人工林|次生林|松林|林区|林场|经济林|用材林|防护林|草原|草场|荒山|后山|山火|林火"
     r"|林业|竹林|果林"
 )
 _BURNT = lazy(r"过火|烧|受害|毁|面积|火")
@@ -24,9 +24,10 @@ _VICTIM_FOREST = lazy(
     r"|有林地)[^，。;]{0,4}(?:受害|受灾|毁坏|损毁)"
 )
 _CROP = lazy(
-    r"农作物|作物|庄稼|小麦|玉米|水稻|稻田|大棚|蔬菜|油菜|果树|果园|棉花|土豆|马铃薯|大豆|烤烟|农田|耕地|秧苗"
+    r"农作物|作物|荞麦|麦田|麦苗|庄稼|小麦|玉米|水稻|稻田|大棚|蔬菜|油菜|果树|果园|棉花|土豆|马铃薯|大豆|烤烟|农田|耕地|秧苗"
     r"|受灾面积"
 )
+_HARMED = lazy(r"冻坏|冻死|淹|倒伏|毁坏|减产|打坏|砸坏")
 _LOST = lazy(r"绝收|绝产|颗粒无收")
 _CLAUSE_ENDS = "，。;!?\n"
 
@@ -95,7 +96,7 @@ def _areas(normal: Normal, areas: list[Quantity]) -> dict[str, Figure]:
             made["crop_lost_mu"] = _figure(normal, [quantity])
         elif _VICTIM_FOREST.search(around):
             made["forest_mu"] = _figure(normal, [quantity])
-        elif _CROP.search(around) or (_CROP.search(sentence) and "受灾" in around):
+        elif _CROP.search(around) or (_CROP.search(sentence) and ("受灾" in around or _HARMED.search(sentence))):
             made.setdefault("crop_mu", _figure(normal, [quantity]))
         elif forested and (_BURNT.search(around) or _FOREST.search(around)):
             made.setdefault("forest_mu", _figure(normal, [quantity]))

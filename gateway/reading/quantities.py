@@ -10,6 +10,9 @@ from gateway.reading.numerals import Number, numbers
 
 What = Literal["people", "yuan", "mu", "houses"]
 
+_UNITS = frozenset(
+    "亩公平m元块人多余间户栋幢处座所套名位口个例号死亡伤重轻失被中遇男女具美欧日英卢港韩，。;、)\n吧"
+)  # how units begin
 _MU = {
     "亩": 1.0,
     "公顷": 15.0,
@@ -35,26 +38,33 @@ _NO_UNIT = lazy(r"(?:死|亡|伤|失踪|中毒|被困|遇难)$")
 _AFTER = lazy("左右|上下|以上")
 _FOREIGN = lazy(r"(?:美元|欧元|日元|英镑|卢比|港元|港币|美金|韩元|卢布)")
 _PAIRS = lazy(
-    r"一对(?:夫妻|夫妇|母子|母女|父子|父女|情侣|兄弟|姐妹|双胞胎|老人)|(?:夫妻|夫妇|母子|母女|父子|父女|兄弟"
+    r"(?=[一夫母父兄姐俩仨双两])(?:一对(?:夫妻|夫妇|母子|母女|父子|父女|情侣|兄弟|姐妹|双胞胎|老人)|(?:夫妻|夫妇|母子|母女|父子|父女|兄弟"
     r"|姐妹)(?P<n>[二两三四]|俩|仨)?人?"
-    r"(?=[被均全在一溺死遇受触中双相,，。])|[俩仨](?=[，。!?;)]|人|都|$)|双(?=亡|双(?:死|身|遇|丧|殒|溺|罹))|两(?:姐妹|兄弟|母子|父子|母女|父女)"
+    r"(?=[被均全在一溺死遇受触中双相,，。])|[俩仨](?=[，。!?;)]|人|都|$)|双(?=亡|双(?:死|身|遇|丧|殒|溺|罹))|两(?:姐妹|兄弟|母子|父子|母女|父女))"
 )
-_SEVERAL = lazy(r"(?<![\d十百千万余])(?:多|若干|部分|不少|大量)(?:名|人)")
+_SEVERAL = lazy(r"(?=[多若部不大])(?<![\d十百千万余])(?:多|若干|部分|不少|大量)(?:名|人)")
 _SINGLE = lazy(
-    r"(?=[司驾飞学教肇嫌凶住店老房东户男女孕儿妻丈父母姐妹哥弟孩婴妇农婆少])(?<![名位个两双各多全些诸])(?<![\d一二两三四五六七八九十百几数多余]个)(?:司机|驾驶员|驾驶人|飞行员|学员|教练|肇事者|嫌疑人|凶手|住户|店主|老板|房东|户主|男子|女子|男孩|女孩|男童|女童|老人|老汉|老太|老妇|妇人|农妇|老翁|婆婆|少年|少女|女婴|男婴|女工|孕妇|儿子|女儿|妻子|丈夫|父亲|母亲|姐姐|妹妹|哥哥|弟弟|孩子|婴儿)"
-    r"|(?<=[\u4e00-\u9fff])某某?(?=[，。(及和与被当在因、已死受重溺触从跳不])"
+    r"(?=[司驾飞学教肇嫌凶新伴住店老房东户男女孕儿妻丈父母姐妹哥弟孩婴妇农婆少])(?<![名位个两双各多全些诸])(?<![\d一二两三四五六七八九十百几数多余]个)(?:司机|驾驶员|驾驶人|飞行员|学员|教练|肇事者|嫌疑人|凶手|住户|店主|老板|房东|户主|男子|女子|男孩|女孩|男童|女童|老人|老汉|老太|老妇|妇人|农妇|老翁|婆婆|少年|少女|女婴|男婴|女工|新娘|新郎|伴娘|孕妇|儿子|女儿|妻子|丈夫|父亲|母亲|姐姐|妹妹|哥哥|弟弟|孩子|婴儿)"
+    r"|(?<=[\u4e00-\u9fff])某某?(?=[，。(及和与被当在因、已死受重轻溺触从跳不])"
+    r"|其(?=[砍打捅刺杀砸掐勒撞烧毒]死|杀害)"
 )
-_ONE = lazy(r"(?<=有)个(?=[\u4e00-\u9fff]{0,4}(?:人|工|老|男|女|孩|娃|学生))|(?:一|某)(?=(?:男子|女子|老人|儿童|学生|村民|小孩|男童|女童|妇女|工人|司机|乘客))")
+_ONE = lazy(
+    r"(?<=有)个(?=[\u4e00-\u9fff]{0,4}(?:人|工|老|男|女|孩|娃|学生))|(?:一|某)(?=(?:男子|女子|老人|儿童|学生|村民|小孩|男童|女童|妇女|工人|司机|乘客))"
+)
 
 
 class Quantity(NamedTuple):
-    """``number`` of ``what`` in the normal text; ``end`` is past the unit. Areas are in 亩, money in yuan."""
+    """``number`` of ``what`` in the normal text; ``end`` is past the unit. Areas are in 亩, money in yuan.
+
+    ``first``: where a count begins that is a sum of several.
+    """
 
     start: int
     end: int
     what: What
     number: Number
     unit: str
+    first: int | None = None
 
 
 def quantities(text: str) -> list[Quantity]:
@@ -99,6 +109,9 @@ def _people_word(text: str, number: Number) -> Quantity | None:
 
 def _measured(text: str, number: Number) -> Quantity | None:
     at = number.end
+    following = text[at : at + 1]
+    if following and following not in _UNITS:
+        return None
     if _FOREIGN.match(text, at):
         return None
     if unit := _AREA.match(text, at):
@@ -108,6 +121,8 @@ def _measured(text: str, number: Number) -> Quantity | None:
         return Quantity(number.start, unit.end(), "yuan", number, unit[0])
     if unit := _HOUSES.match(text, at):
         return Quantity(number.start, unit.end(), "houses", _whole(number), unit[0])
+    if text.startswith("口", at) and text[number.start - 1 : number.start] == "家":
+        return Quantity(number.start, at + 1, "people", _whole(number), "口")
     if unit := _PEOPLE.match(text, at):
         qualifier: Qualifier = "over" if unit[0][0] in "多余" else number.qualifier
         counted = unit[0].lstrip("多余")
@@ -118,9 +133,9 @@ def _measured(text: str, number: Number) -> Quantity | None:
         if after:
             qualifier, end = ("at_least" if after[0] == "以上" else "about"), after.end()
         return Quantity(number.start, end, "people", _whole(number)._replace(qualifier=qualifier), counted)
-    if text[at : at + 1] in "，。;、)\n" and _NO_UNIT.search(text[max(0, number.start - 2) : number.start]):
+    if following in "，。;、)\n" and _NO_UNIT.search(text[max(0, number.start - 2) : number.start]):
         return Quantity(number.start, at, "people", _whole(number), "")
-    if text[number.end : number.end + 1] in "，。;、)\n吧":  # also the end of the text: the unit is understood
+    if following in "，。;、)\n吧":  # also the end of the text: the unit is understood
         return Quantity(number.start, number.end, "yuan", number, "")
     return None
 
@@ -155,6 +170,7 @@ def _worded(text: str) -> list[Quantity]:
         found.append(Quantity(match.start(), match.start() + 1, "people", number, "一"))
     for match in _SINGLE.finditer(text):
         if text[match.end() : match.end() + 1] not in ("们", "等", "员"):
-            number = Number(match.start(), match.end(), 1, None, "at_least")
-            found.append(Quantity(match.start(), match.end(), "people", number, "单"))
+            left = match.start() - (text[match.start()] == "某")  # with the surname
+            number = Number(left, match.end(), 1, None, "at_least")
+            found.append(Quantity(left, match.end(), "people", number, "单"))
     return found

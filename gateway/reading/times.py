@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from gateway.core.model import Occurred, Precision, Qualifier
 from gateway.reading.lazy import lazy
-from gateway.reading.moments import Before, Moment, dateline_day, phrases, resolve
+from gateway.reading.moments import NEXT_DAY, Before, Moment, dateline_day, phrases, resolve
 from gateway.reading.normalise import Normal
 
 _AS_OF = lazy(r"(?:截至|截止|截止到|截至到|到|至|目前|统计至|—|~|-)(?:当地时间|北京时间|[一-鿿]{2,4}时间)?$")
@@ -20,11 +20,16 @@ _REPORTED = lazy(r"(?:[报上]报的|的?报的|报过|报告的|上报|前报|�
 _TOLD = lazy(
     r"(?:(?:事发|案发|发案|出险|起火|发病|事故|事件|灾害|发震|发生|爆炸)(?:的|具体)?(?:时间|时刻)|(?:^|[\n、.])时间)(?:[:为是在于]|大?约){0,3}$"
 )
+_HAPPENED_AT = lazy(r"(?:发生|起火|爆炸|出事|事发|失火|着火)(?:于|在)(?:大?约)?(?:当地时间|北京时间)?$")
 _ALARM_FIELD = lazy(r"(?:接报|接警|报警|报案|发现|接到报告|接到报警|获悉)(?:的)?(?:时间|时刻)?(?:[:为是在])?$")
-_PAPER_FIELD = lazy(r"(?:报告|上报|填报|报送|发布|打印|发文|签发|印发|统计|成文|值班|更新|发稿|投稿|填表|制表|来电|收文|编辑|拍摄|送达)(?:时间|日期):?$")
-_ALARM_AFTER = lazy(r"[，]?(?:[^，。;\n]{0,22}?)(?:接到?[一-鿿]{0,10}?(?:报[警告案称]|求助|电话|来电|举报|反映)|接警|接报|接诉|报案|报警|(?<!者)获悉|得知)")
+_PAPER_FIELD = lazy(
+    r"(?:报告|上报|填报|报送|发布|打印|发文|签发|印发|统计|成文|值班|更新|发稿|投稿|填表|制表|来电|收文|编辑|拍摄|送达)(?:时间|日期):?$"
+)
+_ALARM_AFTER = lazy(
+    r"[，]?(?:[^，。;\n]{0,22}?)(?:接到?[一-鿿]{0,10}?(?:报[警告案称]|求助|电话|来电|举报|反映)|接警|接报|接诉|报案|报警|(?<!者)获悉|得知)"
+)
 _END_AFTER = lazy(
-    r"[，]?[^，。;\n]{0,20}?(?:最后一[名具位]|遗体)|[，]?(?:[^，。;\n]{0,8}?)(?:扑灭|灭了|熄灭|平息|控制|结束|散去|解除|恢复|疏通|打捞|升井|赶到|到达|到场|抵达|救出|获救|送医|送往|送到|抢救无效|不治|宣布|被抓|抓获|落网|投案|自首|转移|疏散|通车|撤离|出院)"
+    r"[，]?[^，。;\n]{0,20}?(?:最后一[名具位]|遗体)|[，]?(?:[^，。;\n]{0,8}?)(?:扑灭|灭了|熄灭|平息|控制|结束|散去|解除|恢复|疏通|打捞|升井|赶到|到达(?!厅|层|口)|到场|抵达|救出|获救|送医|送往|送到|抢救无效|不治|宣布|被抓|抓获|落网|投案|自首|转移|疏散|通车|撤离|出院)"
 )
 _SAID_AFTER = lazy(
     r"(?:凌晨|早上|上午|中午|下午|晚|晚上|晚间)?(?:说|称|在[^，。;\n]{2,16}上说)|[，]?[^，。;\n]{0,24}?(?:记者|证实|通报|表示|介绍|透露|宣布|公布|指出|采访|对外|派出|启动|召开|部署|看望|慰问|赶赴|出院|刑拘|刑事拘留|发布|作出|批示|致电)"
@@ -43,6 +48,20 @@ _UNDATED = lazy(r"日前|近日|近期|不久前|前不久|前些天|前几天|�
 _WORLD = lazy(r"(?:当地时间|[一-鿿]{2,5}(?<!北京)时间)(?:是|为)?$")
 _BEIJING = lazy(r"北京时间(?:是|为)?$")
 
+_PARTS = lazy(r"凌晨|清晨|早|晨|上午|中午|下午|傍晚|晚|夜")
+_HOURS = {
+    "凌": (0, 6),
+    "清": (3, 9),
+    "早": (4, 10),
+    "晨": (0, 9),
+    "上": (5, 12),
+    "中": (10, 15),
+    "下": (12, 19),
+    "傍": (16, 20),
+    "晚": (17, 24),
+    "夜": (0, 24),
+}
+"""The hours that a word for a part of the day, by its first sign, can mean."""
 _SENTENCE = 200
 _OLD = timedelta(days=60)
 _CONSIDERED = 100
@@ -88,7 +107,7 @@ def _chosen(text: str, found: list[Phrase]) -> Phrase | None:
         by_role.setdefault(phrase.role, []).append(phrase)
     events = [p for p in by_role.get("event", []) if p.precision != "month"]
     months = [p for p in by_role.get("event", []) if p.precision == "month"]
-    if told := by_role.get("told"):
+    if told := _recent(by_role.get("told", []), found):
         return _finer(text, told[0], told + events)
     named_days = {p.at.date() for p in by_role.get("named", []) if p.start < 250}
     if by_name := [p for p in events if p.at.date() in named_days]:
@@ -117,7 +136,7 @@ def _chosen(text: str, found: list[Phrase]) -> Phrase | None:
 
 def _recent(events: list[Phrase], found: list[Phrase]) -> list[Phrase]:
     """Without the history that a text recalls (2008年5月的地震), where it tells of something newer too."""
-    newest = max(p.at for p in found)
+    newest = max((p.at for p in found), default=datetime.max)
     return [p for p in events if newest - p.at <= _OLD] or events
 
 
@@ -133,7 +152,11 @@ def _finer(text: str, first: Phrase, found: list[Phrase]) -> Phrase:
     """A plain day is followed by the hour of the same day: the finer one is meant, if it stands near or tells of the event too."""
     if first.precision == "minute":
         return first
+    said = _PARTS.search(text, first.start, first.end)
+    low, high = _HOURS[said[0][0]] if said else (0, 24)
     for later in found[:_CONSIDERED]:
+        if later.precision == "minute" and later.at.date() == first.at.date() and not low <= later.at.hour <= high:
+            continue  # 5日凌晨 is not made finer by 早上7时
         night = timedelta() <= later.at - first.at < timedelta(hours=30) and re.search("[晚夜]", text[first.start : first.end])
         if later.precision == "minute" and later.start > first.start and (later.at.date() == first.at.date() or night):
             if later.start - first.start < 120 or (later.start - first.start < 400 and _happens(text, later, [])):
@@ -214,22 +237,18 @@ def _headers(text: str) -> list[tuple[int, int]]:
     lines = [(m.start(), m.end()) for m in re.finditer(r"[^\n]+", text)]
     if len(lines) < 2:
         return []
-    return [
-        (a, b)
-        for a, b in lines
-        if b - a < 80 and not re.search("[，。;]", text[a:b]) and not _HAPPENS.search(text, a, b)
-    ]
+    return [(a, b) for a, b in lines if b - a < 80 and not re.search("[，。;]", text[a:b]) and not _HAPPENS.search(text, a, b)]
 
 
 def _role(text: str, ahead: str, moment: Moment) -> Role:
     after = moment.match.end()
     if _PAPER_FIELD.search(ahead) or _PLANNED.search(ahead) or _REPORTED.match(text, after) or _BACK_THEN.search(ahead):
         return "ignored"
-    if _TOLD.search(ahead):
+    if _TOLD.search(ahead) or (moment.precision == "minute" and _HAPPENED_AT.search(ahead)):
         return "told"
     if _AS_OF.search(ahead):
         return "as_of"
-    if _END_AFTER.match(text, after):
+    if _END_AFTER.match(text, after) or moment.match["rel"] in NEXT_DAY:
         return "end"
     if _MARKS.match(text, after):
         return "ignored"

@@ -7,8 +7,8 @@ import re
 from msgspec import Struct, field
 
 from gateway.api import Attachment, Message
+from gateway_plugins.mailtext import documents, html, quote, tree
 from gateway_plugins.mailtext import headers as h
-from gateway_plugins.mailtext import html, quote, tree
 from gateway_plugins.mailtext.charset import codec_of, decode
 from gateway_plugins.mailtext.limits import Limits
 
@@ -169,6 +169,17 @@ def _attachment(part: tree.Part, name: str, found: Found, budget: tree.Budget, r
         found.attachments.append(Attachment(name=name, content_type=part.kind, data=octets, text=None if binary else shown))
         return
     octets = tree.transfer_decoded(part, budget)
+    document = documents.text_of(octets, name, part.kind)
+    if document is not None and document.strip():
+        found.attachments.append(Attachment(name=name, content_type=part.kind, data=octets, text=document))
+        return
+    if part.kind == "application/octet-stream" and name.lower().endswith(".txt"):
+        # Mail programs of phones send every file as octets; what its name calls a text is one.
+        done = decode(octets, None)
+        if not _binary(done.text):
+            plain = done.text[: budget.limits.text_chars]
+            found.attachments.append(Attachment(name=name, content_type=part.kind, data=octets, text=plain))
+            return
     found.attachments.append(Attachment(name=name, content_type=part.kind, data=octets))
     logo = related and part.kind.startswith("image/") and part.disposition != "attachment" and len(octets) <= _LOGO_BYTES
     # A container that was not opened has been said already, as the limit it reached.

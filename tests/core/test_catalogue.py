@@ -9,10 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core.catalogue import Catalogue, classify
-from gateway.core.conditions import FIELDS, Condition, Text
+from gateway.core.conditions import FIELDS, Condition
 from gateway.core.matching import Verdict
 from gateway.core.model import Figure, Report
 from gateway.core.parsing import ParseFaults
+from gateway.core.terms import Text
 from gateway.core.triage import decide
 from tests.core.example import catalogue, conf, judge
 from tests.core.messages import BELOW, DRILLS, MEETS, NOTHING

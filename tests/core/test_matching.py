@@ -41,7 +41,9 @@ def verdict(text: str, *others: Candidate, at: str = "2026-03-06T09:00:00+08:00"
     return match(report, MessageFacts(**{**known, **facts}), others, RULES)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("cited", ["〔2026〕0001", "〔2026〕1号", "2026-0001", "【2026】0001", "〔0001〕", "编号0001", "信息第0001号"])
+@pytest.mark.parametrize(
+    "cited", ["〔2026〕0001", "〔2026〕1号", "2026-0001", "【2026】0001", "〔0001〕", "编号0001", "信息第0001号"]
+)
 def test_by_number(cited: str) -> None:
     found = verdict(f"{cited} 续报：又有一人经抢救无效死亡，共3人死亡。", candidate(), candidate(number="2026-0002"))
     assert (found.action, found.incident) == ("attach", "id-2026-0001")
@@ -172,4 +174,34 @@ def test_places_numbered_apart_are_not_one_incident() -> None:
     other = Report(text="解放路86号着火", place=Place(text="青山区解放路86号", county="青山区"))
     assert room._numbers_differ(first, other)
     assert not room._numbers_differ(first, first)
-    assert room._shared_name(Report(text="三号仓库", place=Place(text="三号仓库")), Report(text="七号仓库", place=Place(text="七号仓库"))) == ""
+    assert (
+        room._shared_name(
+            Report(text="三号仓库", place=Place(text="三号仓库")), Report(text="七号仓库", place=Place(text="七号仓库"))
+        )
+        == ""
+    )
+
+
+def test_what_the_message_calls_the_matter_tells_two_of_one_sender_apart() -> None:
+    knife = candidate("塔林旗委办：3月6日7时10分，旗医院门前发生持刀伤人事件，2人死亡。", number="2026-0002")
+    fire = candidate("塔林旗委办：3月6日6时20分，宝力格苏木草场着火，过火面积约2000亩。", number="2026-0001")
+    both = {"sender": "+8613811110001", "unit": None}
+    found = verdict("刚才报的伤人那个事，又有1人死亡，现在死亡3人。", knife, fire, **both)
+    assert (found.action, found.incident) == ("attach", "id-2026-0002")
+    unclear = verdict("续报：又有1人死亡，现在死亡3人。", knife, fire, **both)
+    assert unclear.action == "new" and not unclear.certain and set(unclear.proposed) == {"2026-0001", "2026-0002"}
+
+
+def test_a_bare_follow_up_from_the_same_phone_is_attached_and_from_another_is_not() -> None:
+    bare = "续报二：伤员全部转至市医院。"
+    assert verdict(bare, candidate(), sender="+8613811110001", unit=None).action == "attach"
+    assert verdict(bare, candidate(), sender="+8613899990000", unit=None).action == "new"
+    old = "2026-03-08T09:00:00+08:00"
+    assert verdict(bare, candidate(), sender="+8613811110001", unit=None, at=old).action == "new"
+
+
+def test_a_new_event_in_an_answer_does_not_vanish_in_the_old_one() -> None:
+    text = "白水县委办：3月6日6时，白水镇冷库氨气泄漏，6人中毒。"
+    found = verdict(text, candidate(), in_reply_to="<2026-0001@x>")
+    assert (found.action, found.certain, found.proposed) == ("new", False, ("2026-0001",))
+    assert verdict(f"续报：{text}", candidate(), in_reply_to="<2026-0001@x>").action == "attach"

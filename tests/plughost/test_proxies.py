@@ -208,7 +208,7 @@ async def test_a_channel_listens_in_its_process_and_is_answered_after_intake(con
 async def test_a_secret_that_is_missing_is_told_when_the_channel_starts(conf: Path) -> None:
     channel = made(conf, "channels", "bad")
     channel.placed.services = type("None_", (), {"secret": lambda self, name: {}[name]})()
-    with pytest.raises(Exception, match="plugin plugin: LookupError: secret phone-token is missing"):
+    with pytest.raises(Exception, match="plugin plugin: SecretError: secret phone-token is missing"):
         await channel.start(Kept())
 
 

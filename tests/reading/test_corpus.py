@@ -6,7 +6,7 @@ stream, in the order of the file; every other line stands alone. ``expect`` hold
 - a figure: a number, null (not stated, or stated as unknown), or {"value", "qualifier", "max", "others", "why"};
 - ``kind``, ``drill``, ``noise``, ``correction``, ``unit``, ``reporter``, ``signed_by``, ``phone``, ``cause``: as in the report;
 - ``occurred``: the value; ``place``: an object, level by level; ``marking``: the marking that is found, or null;
-- ``action``; ``items`` and ``review``: all of these are there; ``not_items`` and ``not_review``: none of these is.
+- ``action``; ``incident``: "new", "same as ID" (the line of its stream) or null; ``items`` and ``review``: all of these are there; ``not_items`` and ``not_review``: none of these is.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ CORPUS = Path(__file__).parent / "corpus"
 CONF = Path(__file__).parents[2] / "conf"
 NUMBERS = (*FIGURES, "casualties")
 PLAIN = ("kind", "drill", "noise", "correction", "withdrawal", "unit", "reporter", "signed_by", "phone", "cause", "number")
-KNOWN = {*NUMBERS, *PLAIN, "occurred", "place", "marking", "action", "items", "not_items", "review", "not_review"}
+KNOWN = {*NUMBERS, *PLAIN, "occurred", "place", "marking", "action", "incident", "items", "not_items", "review", "not_review"}
 KEYS = {"id", "group", "channel", "received_at", "sender", "subject", "text", "expect", "stream"}
 _SAYS = re.compile(
-    r"[0-9〇零一二两三四五六七八九十百千万亿俩仨廿卅几数幺]|[多若干部分大量]|[无没未不]|平安|安全|核实|统计|核查|确认|夫妻|夫妇|母[子女]|父[子女]|兄弟|姐妹|全|双|司机|驾驶|[男女老某妻夫姐妹儿孩员住个lI]"
+    r"[0-9〇零一二两三四五六七八九十百千万亿俩仨廿卅几数幺]|[多若干部分大量]|[无没未不]|平安|安全|核实|统计|核查|确认|夫妻|夫妇|母[子女]|父[子女]|兄弟|姐妹|全|双|司机|驾驶|[男女老某妻夫姐妹儿孩员住个其lI]"
 )
 
 
@@ -83,14 +83,16 @@ def dry() -> Iterator[Streams]:
 def test_corpus(stream: list[dict[str, Any]], dry: Streams) -> None:
     explainer = dry.begin()
     faults: list[str] = []
+    opened: dict[str, Any] = {}
     for line in stream:
         got = explainer.explain({k: v for k, v in line.items() if k != "expect"})
-        wrong = [*_differences(line, got), *_baseless(line, got)]
+        wrong = [*_differences(line, got, opened), *_baseless(line, got)]
+        opened[line["id"]] = got["incident"]
         faults += [f"{line['id']}: {fault}\n    {line['text']}" for fault in wrong]
     assert not faults, "\n".join(faults)
 
 
-def _differences(line: dict[str, Any], got: dict[str, Any]) -> Iterator[str]:
+def _differences(line: dict[str, Any], got: dict[str, Any], opened: dict[str, Any]) -> Iterator[str]:
     report = got["report"] or {}
     for field, want in line["expect"].items():
         if field in NUMBERS:
@@ -107,6 +109,9 @@ def _differences(line: dict[str, Any], got: dict[str, Any]) -> Iterator[str]:
             if bool(found & set(want)) if field.startswith("not_") else bool(set(want) - found):
                 yield f"{field}: want {want}, got {sorted(map(str, found))}"
             continue
+        elif field == "incident":
+            same = [f"same as {id_}" for id_, incident in opened.items() if incident and incident == got["incident"]]
+            have = want if want in same else ", ".join(same) or (got["incident"] and "new")
         elif field == "action":
             have = got["action"]
         else:
@@ -138,6 +143,8 @@ def test_every_line_asks_something_known() -> None:
     for name, line in lines():
         assert set(line) <= KEYS, f"{name} {line.get('id')}: {set(line) - KEYS}"
         assert {"id", "group", "channel", "received_at", "text", "expect"} <= set(line), f"{name}: {line}"
-        assert line["expect"] and set(line["expect"]) <= KNOWN, f"{name} {line['id']}: {set(line['expect']) - KNOWN}"
+        assert (line["expect"] or "stream" in line) and set(line["expect"]) <= KNOWN, (
+            f"{name} {line['id']}: {set(line['expect']) - KNOWN}"
+        )
         assert (name, line["id"]) not in seen, f"{name} {line['id']}: twice"
         seen.add((name, line["id"]))

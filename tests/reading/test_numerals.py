@@ -120,12 +120,37 @@ def test_evidence_points_at_the_words() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["死亡2人，", "2", "一", "(", "今晚", "白水县", "来电人：", "无", "其中", "三四", "续报", "\n", "因", "1月", "村", "万元"],
+    [
+        "死亡2人，",
+        "2",
+        "一",
+        "(",
+        "今晚",
+        "白水县",
+        "来电人：",
+        "无",
+        "其中",
+        "三四",
+        "续报",
+        "\n",
+        "因",
+        "1月",
+        "村",
+        "万元",
+        "无死亡和",
+        "张某、",
+        "司机和",
+        "1人、",
+        "来电人：死2\n值班员：几个？\n",
+        "去年曾",
+        "送往院",
+        "网传",
+    ],
 )
 def test_a_megabyte_is_read_in_linear_time(piece: str) -> None:
     begun = time.process_time()
     read(piece * (1_000_000 // len(piece)))
-    assert time.process_time() - begun < 20
+    assert time.process_time() - begun < 4
 
 
 def test_what_lies_behind_the_limit_is_only_searched_for_a_marking() -> None:

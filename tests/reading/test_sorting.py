@@ -128,3 +128,59 @@ def test_elements_in_words() -> None:
 def test_cited_items_and_sensitive_way() -> None:
     report = read("云台区委办：按事件类第十项、灾情疫情类第3项报告，详细的走机要。")
     assert report.cites == ("事件类-10", "灾情疫情类-3") and report.sensitive
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "各单位：全市消防演练现在开始，模拟情景：青山区人民商场起火，4人死亡。",
+        "桌面推演：假定三岔镇水库溃坝，5人死亡。柳河县应急局",
+    ],
+)
+def test_a_supposition_is_a_drill(text: str) -> None:
+    assert read(text).drill
+
+
+@pytest.mark.parametrize(
+    ("text", "noise"),
+    [
+        ("网传我市云台区商场爆炸死亡5人系谣言，请勿传播。", "news"),
+        ("网传青山区爆炸，经核实确有其事，今日14时红旗街道化工厂爆炸，2人死亡。", None),
+        ("各县区应急局：请于3月10日前报送安全生产事故统计表（死亡人数、受伤人数）。", "notice"),
+        ("柳河县委办：今日9时，数十名群众堵路，要求召开听证会。", None),
+    ],
+)
+def test_rumours_and_requests(text: str, noise: str | None) -> None:
+    assert read(text).noise == noise
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "平安县防汛办：截至4月10日8时，红旗水库险情仍在处置，累计转移1860人。",
+        "开发区管委会：经核实，本起事故死亡人数升至3人。",
+    ],
+)
+def test_what_goes_on_is_a_follow_up(text: str) -> None:
+    assert read(text).kind == "续报"
+
+
+@pytest.mark.parametrize(
+    ("text", "city", "county"),
+    [
+        ("武汉市青山区钢花街道一民房起火，1人死亡。", "武汉市", "青山区"),
+        ("今日8时，陕西省白水县一煤矿透水。", "渭南市", "白水县"),
+        ("今日8时，江州市白水县一煤矿透水。", "江州市", "白水县"),
+    ],
+)
+def test_a_county_of_that_name_elsewhere(text: str, city: str, county: str) -> None:
+    place = read(text).place
+    assert place is not None and (place.city, place.county) == (city, county)
+
+
+def test_a_sender_of_ours_may_tell_of_a_place_far_away() -> None:
+    unit = Unit(name="平安县委办", county="平安县")
+    place = read("今日8时，务工人员王某在浙江省义乌市坠楼身亡。", unit=unit).place
+    assert place is not None and place.county == "义乌市"
+    place = read("今日8时，平安镇一民房起火，主人在浙江省义乌市打工。", unit=unit).place
+    assert place is not None and place.county == "平安县"
