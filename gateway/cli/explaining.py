@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
+import os
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +15,16 @@ from zoneinfo import ZoneInfo
 import click
 
 from gateway.cli import Translated, fail
-from gateway.cli.reasons import reason
-from gateway.cli.show import as_json, aside, element, figure, listed, moment, occurred, safe, severity
+from gateway.cli.explained import lines
+from gateway.cli.show import as_json
 from gateway.core.errors import Malformed
-from gateway.core.model import FIGURES
-from gateway.core.render import display_number
 from gateway.i18n import _
+
+HEADERS = frozenset(
+    (b"from", b"to", b"cc", b"date", b"subject", b"received", b"return-path", b"message-id", b"mime-version", b"content-type",
+     b"in-reply-to", b"references", b"reply-to", b"sender", b"delivered-to", b"x-mailer")
+)  # fmt: skip
+"""Fields of RFC 5322 by which a mail in a file is known."""
 
 
 @click.command(cls=Translated)
@@ -40,6 +47,9 @@ def explain(conf: Path, file: str, channel: str | None, moment: str | None, send
       echo "今日9时青山区民房起火，1人死亡" | gateway explain
       gateway explain --channel fax --at 2026-10-01T23:10 report.txt
       gateway explain --json --batch reports.jsonl
+    \b
+    A line of --batch: id, channel (sms, email, fax, phone), received_at (ISO 8601 with offset), sender,
+    subject and text, or the raw form, which wins: raw_b64 (a mail) or pdus (SMS-DELIVER in hex, a list).
     """
     from gateway import explain as explaining
     from gateway import house
@@ -56,14 +66,19 @@ def explain(conf: Path, file: str, channel: str | None, moment: str | None, send
                 click.echo(line)
             return
         explainer = explaining.Explainer(made)
-        shown = explainer.explain(_line(data, channel, _when(moment, config.timezone), sender))
+        at = _when(moment, config.timezone)
+        shown = explainer.explain(_line(data, channel, at, sender))
         explainer.close()
     except (Malformed, UnicodeDecodeError) as fault:
         fail(str(fault))
     if as_json_:
         as_json(shown)
     else:
-        _print(shown, colour=sys.stdout.isatty())
+        _safe_output()
+        titles = {clock.id: clock.title for clock in config.clocks}
+        colour = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
+        for text in lines(shown, at, titles, colour=colour):
+            click.echo(text)
 
 
 def _bytes(file: str) -> bytes:
@@ -84,10 +99,24 @@ def _when(text: str | None, timezone: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=zone)
 
 
+def _is_mail(data: bytes) -> bool:
+    """Whether it begins with two header fields of a mail, or with From alone: "Tel: …" of a report is none."""
+    head = re.split(rb"\r?\n\r?\n", data[:4000], maxsplit=1)[0]
+    names = [line.partition(b":")[0].strip().lower() for line in head.splitlines() if line[:1] not in (b" ", b"\t")]
+    if not names or names[0] not in HEADERS:
+        return False
+    return names[0] == b"from" or len(HEADERS.intersection(names)) > 1
+
+
+def _safe_output() -> None:
+    """What the terminal's character set lacks is shown as an escape, and ends no command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _line(data: bytes, channel: str | None, at: datetime, sender: str) -> dict[str, Any]:
-    """A mail is known by its first line; anything else is text."""
-    first = data[:200].split(b"\n", 1)[0]
-    mail = b":" in first and first.split(b":", 1)[0].strip().replace(b"-", b"").isalpha() and first[:1].isalpha()
+    """A mail is known by its header fields; anything else is text."""
+    mail = _is_mail(data)
     kind = channel or ("email" if mail else "sms")
     line: dict[str, Any] = {"id": "1", "channel": kind, "received_at": at.isoformat(), "sender": sender}
     if kind in ("email", "fax") and mail:
@@ -98,77 +127,3 @@ def _line(data: bytes, channel: str | None, at: datetime, sender: str) -> dict[s
     except UnicodeDecodeError:
         line["text"] = data.decode("gb18030", "replace")
     return line
-
-
-def _print(shown: dict[str, Any], colour: bool) -> None:
-    report = shown["report"]
-    number = f" {display_number(shown['number'])}" if shown["number"] else ""
-    because = aside(safe(reason(shown["because"]))) if shown["because"] else ""
-    click.echo(f"{_('becomes')}: {_(shown['action'])}{number}{because}")
-    if report is None:
-        click.echo(_("a marking was found: the content goes nowhere, the confidential bureau is told"))
-        return
-    click.echo(_highlighted(safe(shown["text"]), report, colour))
-    for label, value in _facts(report):
-        click.echo(f"  {label}: {safe(value)}" if label else f"  {value}")
-    for match in shown["catalogue"]:
-        click.echo(f"{_('item')} {match['item']}: {safe(listed(match['why']))}")
-    for doubt in shown["review"]:
-        click.echo(f"{_('review')} {doubt['item'] or ''}: {safe(reason(doubt['because']))}")
-    if shown["severity"]:
-        click.echo(f"{_('severity')}: {severity(shown['severity'])}")
-    if found := shown["event_class"]:
-        click.echo(f"{_('class')}: {safe(found['code'])} {safe(found['name'])}")
-    if shown["needs_person"]:
-        click.echo(f"{_('needs a person')}: {safe(reason(shown['needs_person']))}")
-    if shown["missing"]:
-        click.echo(f"{_('missing')}: {listed(element(name) for name in shown['missing'])}")
-    if shown["route"]:
-        click.echo(f"{_('route')}{aside(reason(shown['moment']))}:")
-        for office in shown["route"]:
-            click.echo(f"  {office}: {reason(shown['route_because'][office])}")
-    for clock in shown["clocks"]:
-        stopped = f" {_('stopped at')} {moment(clock['stopped_at'])}" if clock["stopped_at"] else ""
-        click.echo(f"{_('clock')} {clock['clock']}: {_(clock['state'])}, {_('due')} {moment(clock['due'])}{stopped}")
-
-
-def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
-    facts: list[tuple[str, str]] = [(_("kind"), reason(report.get("kind")))]
-    if report.get("occurred"):
-        facts.append((_("occurred"), occurred(report["occurred"]["value"], report["occurred"]["qualifier"])))
-    if report.get("place"):
-        facts.append((_("place"), report["place"]["text"]))
-    for name in FIGURES:
-        if found := report.get(name):
-            facts.append(("", figure(name, found)))
-    for name in ("cause", "attitude", "unit", "reporter", "phone", "signed_by"):
-        facts.append((element(name), report.get(name) or ""))
-    for name in ("measures", "next_steps"):
-        facts.append((element(name), listed(report.get(name) or [])))
-    return [(label, value) for label, value in facts if value]
-
-
-def _spans(report: dict[str, Any]) -> list[tuple[int, int, str]]:
-    spans = [(s, e, element(name)) for name in FIGURES for s, e in (report.get(name) or {}).get("evidence", [])]
-    for name in ("occurred", "place"):
-        spans += [(s, e, element(name)) for s, e in (report.get(name) or {}).get("evidence", [])]
-    for name, found in (report.get("evidence") or {}).items():
-        spans += [(s, e, element(name)) for s, e in found]
-    return sorted(set(spans))
-
-
-def _highlighted(text: str, report: dict[str, Any], colour: bool) -> str:
-    """The text with its evidence underlined, or in ⟦ ⟧ on a terminal that cannot; each labelled."""
-    shown, at = "", 0
-    for start, end, label in _spans(report):
-        if start < at:
-            continue
-        piece = text[start:end]
-        marked = (
-            click.style(piece, underline=True, bold=True) + click.style(f"[{label}]", dim=True)
-            if colour
-            else f"⟦{piece}|{label}⟧"
-        )
-        shown += text[at:start] + marked
-        at = end
-    return shown + text[at:]

@@ -74,15 +74,23 @@ def element(name: str) -> str:
 
 
 def figure(name: str, found: dict[str, Any]) -> str:
-    """One figure in words: 死亡 2 人, or deaths: 2."""
+    """One figure in words: 死亡 2 人, or deaths: 2; beside it what else the text states, and why this one was taken."""
+    others = [_figure(name, other) for other in found.get("others", ())]
+    if not others:
+        return _figure(name, found)
+    told = _("also stated: {figures}").format(figures=listed(others))
+    return _figure(name, found) + aside("; ".join(filter(None, (told, found.get("why")))))
+
+
+def _figure(name: str, found: dict[str, Any]) -> str:
     if lang() == "zh":
-        return render.figure(name, Figure(value=found["value"], qualifier=found["qualifier"], max=found.get("max")))
+        return render.figure(name, Figure(value=found["value"], qualifier=found.get("qualifier", "exact"), max=found.get("max")))
     if found["value"] is None:
         return f"{element(name)}: not known"
     least = number(found["value"])
-    if found["qualifier"] == "range" and found.get("max") is not None:
+    if found.get("qualifier") == "range" and found.get("max") is not None:
         least = f"{least} to {number(found['max'])}"
-    return f"{element(name)}: {QUALIFIERS.get(found['qualifier'], '')}{least}"
+    return f"{element(name)}: {QUALIFIERS.get(found.get('qualifier', 'exact'), '')}{least}"
 
 
 def occurred(value: str | None, qualifier: str = "exact") -> str:
