@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -101,3 +104,18 @@ def test_real_output_validates_against_the_published_schema(explained: model.Inc
     assert real["report"]["deaths"]["evidence"]
     broken = {**real, "state": "somewhere"}
     assert list(checker.iter_errors(broken)), "the schema must be able to refuse"
+
+
+def test_the_worked_example_of_reading_is_what_explain_prints() -> None:
+    page = (ROOT / "docs" / "reading.md").read_text("utf-8")
+    text, facts = re.findall(r"```text\n(.*?)\n```", page, re.DOTALL)
+    command = [sys.executable, "-m", "gateway", "--conf", str(ROOT / "conf"), "explain", "--at", "2026-03-06T09:20+08:00"]
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=True, env={**os.environ, "COLUMNS": "160"})
+    assert f"\n{facts}\n" in done.stdout.decode()
+
+
+def test_every_module_of_reading_that_the_page_names_exists() -> None:
+    page = (ROOT / "docs" / "reading.md").read_text("utf-8")
+    named = {name for group in re.findall(r"\((`[a-z`, ]+`)\)", page) for name in re.findall(r"`([a-z]+)`", group)}
+    assert named > {"figures", "times"}
+    assert not [name for name in named if not (ROOT / "gateway" / "reading" / f"{name}.py").is_file()]

@@ -79,7 +79,7 @@ def figure(name: str, found: dict[str, Any]) -> str:
     if not others:
         return _figure(name, found)
     told = _("also stated: {figures}").format(figures=listed(others))
-    return _figure(name, found) + aside("; ".join(filter(None, (told, found.get("why")))))
+    return _figure(name, found) + aside(("；" if lang() == "zh" else "; ").join(filter(None, (told, found.get("why")))))
 
 
 def _figure(name: str, found: dict[str, Any]) -> str:
