@@ -8,6 +8,7 @@ mentions; which of several wins is decided in ``figures``.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from typing import Literal, NamedTuple
 
 from gateway.reading.coordination import coordinated
@@ -204,7 +205,8 @@ def _bind(
     for i, quantity in enumerate(people):
         following = people[i + 1] if i + 1 < len(people) else None
         limit = following.start if following else end
-        group = [p for p in said if quantity.end <= p.start < limit and _reaches(text, quantity, p)]
+        near = said[bisect_left(said, quantity.end, key=_start) : bisect_left(said, limit, key=_start)]
+        group = [p for p in near if _reaches(text, quantity, p)]
         if following is not None and group and group[-1].transitive and quantity.end < group[-1].start:
             follows = text[group[-1].end : following.start] in ("", "了", "其", "其他")
             group = group[:-1] if follows else group  # 10名男子打伤1人: the victims follow
@@ -265,16 +267,26 @@ def _continued(text: str, start: int, found: list[Mention], subject: _Subject, s
     return [*found, *(m._replace(part=subject.part) for m in made)]
 
 
+def _start(predicate: Predicate) -> int:
+    return predicate.start
+
+
+def _end(predicate: Predicate) -> int:
+    return predicate.end
+
+
 def _backward(text: str, start: int, quantity: Quantity, said: list[Predicate]) -> list[Mention]:
-    before = [p for p in said if p.end <= quantity.start]
-    if not before:
+    # Predicates stand in order and do not overlap; a whole text may be one segment.
+    count = bisect_right(said, quantity.start, key=_end)
+    if not count:
         return []
-    nearest = before[-1]
+    nearest = said[count - 1]
     between = _FROM.sub("", text[nearest.end : quantity.start])
     allowed = _LOOSE if nearest.field in ("evacuated", "affected", "ill", "treated") else _FILLER
     if not allowed.fullmatch(between) and not (_NOUN.fullmatch(between) and quantity.unit in ("名", "人", "个", "位")):
         return []
-    first = next((p for p in reversed(before) if p.end == nearest.start and p.field == "deaths"), nearest)
+    before = said[count - 2] if count > 1 else nearest
+    first = before if before.end == nearest.start and before.field == "deaths" else nearest
     part = between.startswith(("者中", "人员中", "中有", "中包括")) or (nearest.weak and between.startswith("中"))
     made = _mention(text, start, quantity, first.field, nearest.start, quantity.end)
     return [m._replace(part=part) for m in made]
