@@ -33,6 +33,8 @@ test-peers: setup
 	@$(BIN)/python -m pytest tests/peers tests/store
 
 bench: setup
+	@$(BIN)/python -m pip install --quiet -e '.[bench]'
+	@$(BIN)/python -m benchmarks.reading
 	@$(BIN)/python -m benchmarks.run
 	@$(BIN)/python -m benchmarks.reload
 	@$(BIN)/python -m benchmarks.plughost
