@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway import __version__, cap, maintenance, retention
+from gateway import __version__, cap, joining, maintenance, retention
 from gateway.core.model import Event, Incident
 from gateway.i18n import _
 from gateway.settings import Config
@@ -215,6 +215,8 @@ def show_incident(live: Live, tx: Tx, number: str, trail: bool = False) -> dict[
         "severity": msgspec.to_builtins(incident.severity),
         "event_class": msgspec.to_builtins(incident.event_class),
         "missing": list(incident.missing),
+        "merged_into": incidents.get(tx, into).number if (into := incidents.merged_into(tx, incident.id)) else None,
+        "may_be": joining.proposed(incident) if incident.state in joining.OPEN else [],
         "revision": incident.revision,
         "first_received_at": live.shown(incident.first_received_at),
         "report": msgspec.to_builtins(incident.report),
@@ -310,6 +312,24 @@ def close_incident(live: Live, tx: Tx, by: str, number: str, reason: str) -> dic
     closed = incidents.update(tx, closed)
     journal.emit(tx, Event(at=live.now(), event="closed", incident=incident.number, by=by, data={"why": reason}))
     return _incident_line(closed)
+
+
+def merge_incident(live: Live, tx: Tx, by: str, number: str, into: str, reason: str) -> dict[str, Any]:
+    """Join an incident to another one that is the same matter, by a person with a reason."""
+    gone, kept = _incident(live, tx, number), _incident(live, tx, into)
+    try:
+        whole = joining.merge(tx, live.config.catalogue, gone, kept, why=reason, by=by, now=live.now())
+    except joining.CannotJoin as refused:
+        raise OperationError(str(refused)) from None
+    return _incident_line(whole)
+
+
+def split_incident(live: Live, tx: Tx, by: str, number: str, reason: str) -> dict[str, Any]:
+    """Part an incident again from the one it was merged into, by a person with a reason."""
+    try:
+        return _incident_line(joining.split(tx, _incident(live, tx, number), why=reason, by=by, now=live.now()))
+    except joining.CannotJoin as refused:
+        raise OperationError(str(refused)) from None
 
 
 def retry_delivery(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
@@ -421,6 +441,8 @@ READS: dict[str, Callable[..., Any]] = {
 WRITES: dict[str, Callable[..., Any]] = {
     "acknowledge": acknowledge,
     "close": close_incident,
+    "merge": merge_incident,
+    "split": split_incident,
     "open": open_message,
     "cap": export_cap,
     "retry": retry_delivery,

@@ -35,9 +35,12 @@ from gateway.house import House
 from gateway.i18n import _
 from gateway.outbox import put
 from gateway.quarantine import seal
-from gateway.store import Tx, incidents, journal, messages
+from gateway.store import Tx, deliveries, incidents, journal, messages
 
 CANDIDATES_FOR = timedelta(days=7)
+NOTHING_LEFT = "更正后未达报送标准，请核定"
+WITHDRAWN = "来报撤回前报，请核定"
+"""What a person decides after a correction or withdrawal: nothing is closed by itself."""
 BODY_ALONE = 60
 """Characters from which a body is taken to tell something itself, not only to point to its attachments."""
 UNCERTAIN = {
@@ -308,25 +311,46 @@ class _Work:
         report, found = self.prepared.report, self.prepared.found
         assert report is not None and verdict.incident is not None
         before = incidents.get(self.tx, verdict.incident)
-        facts, revisions = matching.combine(before.report, report)
-        again = catalogue.classify(self.house.config.catalogue, facts, subject=before.title)
+        known_as = self.prepared.unit.name if self.prepared.unit else None
+        facts, revisions = matching.combine(before.report, report, another=action == "merge", unit=known_as)
+        taken_back = report.correction or report.withdrawal
+        told_so_far = msgspec.structs.replace(facts, text=_all_words(before, report)) if taken_back else facts
+        again = catalogue.classify(self.house.config.catalogue, told_so_far, subject=before.title)
         items = tuple(dict.fromkeys((*(m.item for m in found.items), *(m.item for m in again.items), *before.items)))
+        fallen = self._fallen(before, items, again) if report.correction else ()
+        items = tuple(item for item in items if item not in fallen)
+        review, needs_person = found.review or before.review, before.needs_person
+        if needs_person in (NOTHING_LEFT, WITHDRAWN):
+            needs_person = None
+        if taken_back:
+            review = self._doubts(again, items)
+            if report.withdrawal or (before.items and not items):
+                needs_person = WITHDRAWN if report.withdrawal else NOTHING_LEFT
+                review = (*review, Doubt(item=None, because=needs_person))
         # A further report opens again what was closed: the matter is not over.
         state: IncidentState = "followed_up" if before.state in ("open", "closed") else before.state
-        if before.state == "below_threshold" and (items or found.review):
+        if before.state == "below_threshold" and (items or (review if taken_back else found.review)):
             state = "open"
         incident = msgspec.structs.replace(
             before,
             report=facts,
             state=state,
             items=items,
-            why={**before.why, **{m.item: m.why for m in (*again.items, *found.items)}},
+            why={
+                item: why
+                for item, why in {**before.why, **{m.item: m.why for m in (*again.items, *found.items)}}.items()
+                if item not in fallen
+            },
             kinds=tuple(dict.fromkeys((*before.kinds, *found.kinds))),
-            review=found.review or before.review,
+            review=review,
+            needs_person=needs_person,
             missing=again.missing,
             sensitive=before.sensitive or found.sensitive or report.sensitive,
             severity=self._severity(before, facts, again),
-            event_class=before.event_class or found.event_class or again.event_class,
+            event_class=(again.event_class if report.correction else None)
+            or before.event_class
+            or found.event_class
+            or again.event_class,
         )
         incident = incidents.update(self.tx, incident)
         self._link(incident, "read", None)
@@ -338,14 +362,21 @@ class _Work:
             )
         for revision in revisions:
             self._emit("revised", incident, field=revision.field)
+        if report.correction and set(items) != set(before.items):
+            self._emit("revised", incident, field="items", items=list(items), fallen=list(fallen))
+        if taken_back and incident.needs_person in (NOTHING_LEFT, WITHDRAWN):
+            self._emit("needs_person", incident, what=list(fallen or before.items))
         moment = self.house.config.calendar.moment(self.house.local(self.row.received_at))
         # What leaves is the new report under the incident's number: the reader needs what was said now.
         # Who was told nothing before needs all that is known.
         told = incident if before.state == "below_threshold" else msgspec.structs.replace(incident, report=report)
-        route = self._send(told, moment, verdict.why) if incident.state in ("open", "followed_up") else ()
+        # Whoever has the incident must hear that it was corrected, whatever the rules of routing say now.
+        have = self._have(incident) if taken_back else ()
+        route = self._send(told, moment, verdict.why, have) if incident.state in ("open", "followed_up") else ()
         shown = msgspec.structs.replace(
             found,
             items=tuple(Match(item=item, why=incident.why.get(item, ())) for item in items),
+            review=review if taken_back else found.review,
             missing=incident.missing,
             severity=incident.severity,
             event_class=incident.event_class,
@@ -353,6 +384,26 @@ class _Work:
         return Taken(
             action=action, incident=incident, report=report, found=shown, moment=moment, route=route, because=verdict.why
         )
+
+    def _fallen(self, before: Incident, items: tuple[str, ...], again: Classification) -> tuple[str, ...]:
+        """The items that a figure had met and the corrected figures no longer meet. What words alone had met stays, and so does
+        what the catalogue does not know: a plugin had said it."""
+        met = {m.item for m in (*again.items, *self.prepared.found.items)}
+        known = self.house.config.catalogue
+        by_figure = (item for item in before.items if any("≥" in why for why in before.why.get(item, ())))
+        return tuple(item for item in by_figure if item not in met and known.item(item) is not None)
+
+    def _doubts(self, again: Classification, items: tuple[str, ...]) -> tuple[Doubt, ...]:
+        """The doubts after a correction: what all that is known leaves open, and what was remarked on this message."""
+        remarks = (d for d in self.prepared.found.review if d.item is None or d.item not in {a.item for a in again.review})
+        return tuple(d for d in dict.fromkeys((*again.review, *remarks)) if d.item is None or d.item not in items)
+
+    def _have(self, incident: Incident) -> tuple[Destination, ...]:
+        """The offices that were sent this incident before, with the duty they had."""
+        rows = deliveries.rows(self.tx, incident=incident.id, limit=1000)
+        offices = [row for row in rows if self.house.config.directory.office(row.destination) is not None]
+        have = [Destination(office=row.destination, because="已收本事件前报", duty=row.duty) for row in offices]  # type: ignore[arg-type]
+        return tuple({destination.office: destination for destination in have}.values())
 
     def _severity(self, before: Incident, facts: Report, again: Classification) -> Severity | None:
         """The degree of all that is known now. A follow-up need not say again what kind of accident it was."""
@@ -366,7 +417,9 @@ class _Work:
         messages.set_state(self.tx, self.row.id, state, incident=incident.id, why=why, carrier_id=carrier)
         incidents.link(self.tx, incident.id, self.row.id, carrier, self.prepared.sender, self.row.received_at)
 
-    def _send(self, incident: Incident, moment: Moment, because: str) -> tuple[Destination, ...]:
+    def _send(
+        self, incident: Incident, moment: Moment, because: str, have: tuple[Destination, ...] = ()
+    ) -> tuple[Destination, ...]:
         config, row = self.house.config, self.row
         named: dict[str, Destination] = {}
         for name, router in self.house.routers.items():
@@ -375,6 +428,8 @@ class _Work:
                     named.setdefault(destination.office, destination)
             except Exception as error:
                 self._emit("alarm", incident, what="routing", plugin=name, why=f"router failed: {type(error).__name__}")
+        for destination in have:
+            named.setdefault(destination.office, destination)
         if not named:
             # Better too many than nobody.
             self._emit("alarm", incident, what="routing", why="no router named an office: sent to every office")
@@ -407,6 +462,13 @@ class _Work:
         """An event of this decision, with the version of the rules it was made with."""
         data["rules"] = self.house.config.version
         journal.emit(self.tx, Event(at=self.now, event=event, incident=incident.number, message=self.row.id, data=data))
+
+
+def _all_words(before: Incident, report: Report) -> str:
+    """The text that items are judged by after a correction: the last report, the words that earlier ones were known by, and the
+    correction, whose few words name the matter seldom."""
+    words = (why.strip("“”").replace("…", "") for whys in before.why.values() for why in whys if why.startswith("“"))
+    return "。\n".join(dict.fromkeys((before.report.text, *words, report.text)))
 
 
 def _next_step(action: str, needs_person: str | None) -> str:

@@ -93,6 +93,7 @@ def incident(ctx: click.Context, number: str, trail: bool, cap: bool, output: Pa
       gateway incident 〔2026〕0123 --trail
       gateway incident 123 --cap --output 2026-0123.xml
       gateway incident 123 ack --office 市政府值班室 --by 李值班
+      gateway incident 124 merge 123 --reason 同一起车祸
     """
     conf = ctx.obj
     ctx.obj = (conf, number)
@@ -142,10 +143,15 @@ def _print_incident(shown: dict[str, Any]) -> None:
         (_("unit"), report.get("unit")),
         (_("missing"), listed(element(name) for name in shown["missing"])),
         (_("next step"), reason(shown["next_step"])),
+        (_("merged into"), display_number(shown["merged_into"]) if shown.get("merged_into") else None),
     ]
     for name, value in lines:
         if value:
             click.echo(f"  {name}: {safe(value)}")
+    for other in shown.get("may_be", []):
+        text = _("may be the same as {number}: gateway incident {this} merge {other} --reason …")
+        this, that = (f"{int(n.partition('-')[2])}" if n[:4] == shown["number"][:4] else n for n in (shown["number"], other))
+        click.echo("  " + text.format(number=display_number(other), this=this, other=that))
     heads = [_("message"), _("channel"), _("received"), _("sender"), _("state")]
     came = shown["messages"]
     table(heads, [[m["id"], _(m["channel"]), moment(m["received_at"]), m["sender"], _(m["state"])] for m in came])
@@ -176,6 +182,37 @@ def acknowledge(obj: tuple[Path, str], office: str, person: str) -> None:
 def close(obj: tuple[Path, str], reason: str) -> None:
     """Close it, with a reason."""
     done = do(obj[0], "close", number=obj[1], reason=reason)
+    click.echo(f"{display_number(done['number'])}  {_(done['state'])}")
+
+
+@incident.command("merge")
+@click.argument("other")
+@click.option("--reason", required=True, help="Why they are one; it goes on record.")
+@click.pass_obj
+def merge(obj: tuple[Path, str], other: str, reason: str) -> None:
+    """It is the same matter as OTHER: join it to that one.
+
+    Of two figures the higher one stands and the other stays visible; nothing is added up.
+
+    \b
+    Examples:
+      gateway incident 124 merge 123 --reason 同一起车祸，两单位分别上报
+    """
+    done = do(obj[0], "merge", number=obj[1], into=other, reason=reason)
+    click.echo(f"{display_number(done['number'])}  {_(done['state'])}  {listed(done['items'])}")
+
+
+@incident.command("split")
+@click.option("--reason", required=True, help="Why they are two; it goes on record.")
+@click.pass_obj
+def split(obj: tuple[Path, str], reason: str) -> None:
+    """It was merged by mistake: open it again. The figures of the other one must then be checked.
+
+    \b
+    Examples:
+      gateway incident 124 split --reason 系另一路段的事故
+    """
+    done = do(obj[0], "split", number=obj[1], reason=reason)
     click.echo(f"{display_number(done['number'])}  {_(done['state'])}")
 
 

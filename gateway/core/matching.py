@@ -1,7 +1,7 @@
 """Which incident a report belongs to: by its number, its thread, the sender's words, or the same kind, place and time. Pure.
 
-A further report of the same unit is attached, one of another unit is merged; figures are never added up. What is only
-likely is proposed to a person, and the report opens an incident of its own.
+A further report of the same unit is attached, one of another unit is merged; figures are never added up, and where two
+units differ both figures stay visible. What is only likely is proposed to a person, and the report opens an incident of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.core.folding import fold
-from gateway.core.model import FIGURES, Figure, Incident, Occurred, Place, Report
+from gateway.core.model import FIGURES, Figure, Incident, Occurred, Other, Place, Report
 from gateway.core.parsing import Table
 
 
@@ -42,22 +42,35 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
 
 class MatchRules(Struct, frozen=True, kw_only=True):
-    """How far apart two reports of one incident may be. Minutes and hours; [matching] of conf/reading.toml."""
+    """How far apart two reports of one incident may be. Minutes and hours; [matching] of conf/reading.toml.
+
+    ``long_name`` is the length in characters from which a shared name (红旗煤矿) is a name of its own and no accident of wording.
+    ``brawl_kinds`` are the two kinds that one and the same fight is told under: by the police as a case,
+    by others as a gathering.
+    """
 
     same_minutes: int = 60
     likely_minutes: int = 240
     follow_hours: int = 168
+    soon_hours: int = 24
+    long_name: int = 4
+    brawl_kinds: tuple[str, ...] = ("mass", "crime")
 
     @classmethod
     def parse(cls, data: object) -> MatchRules:
         """The rules of a table. Raises ``ParseFaults``."""
         table = Table(data, ("matching",), [])
-        table.only("same_minutes", "likely_minutes", "follow_hours")
+        table.only("same_minutes", "likely_minutes", "follow_hours", "soon_hours", "long_name", "brawl_kinds")
         made = cls(
             same_minutes=table.number("same_minutes", 60, 1),
             likely_minutes=table.number("likely_minutes", 240, 1),
             follow_hours=table.number("follow_hours", 168, 1),
+            soon_hours=table.number("soon_hours", 24, 1),
+            long_name=table.number("long_name", 4, 3),
+            brawl_kinds=table.texts("brawl_kinds") if "brawl_kinds" in table.data else ("mass", "crime"),
         )
+        if made.brawl_kinds and len(set(made.brawl_kinds)) != 2:
+            table.fault(("brawl_kinds",), "is no pair of kinds", "two kinds of the catalogue, or an empty list")
         if made.likely_minutes < made.same_minutes:
             table.fault(("likely_minutes",), "is less than same_minutes", f"{made.same_minutes} or more")
         table.done()
@@ -82,11 +95,6 @@ class Revision(Struct, frozen=True, kw_only=True):
     new: Any
 
 
-LONG_NAME = 4
-"""Characters from which a shared name (红旗煤矿) is a name of its own and no accident of wording."""
-SOON = timedelta(hours=24)
-BRAWL = {"mass", "crime"}
-"""The kinds that one and the same fight is told under: by the police as a case, by others as a gathering."""
 _CALLED = re.compile(
     r"(?:报的|那起|昨天的?|昨晚的?)([一-鿿]{2,12}?)(?:那个?事|的?事情?|这个?事|一事|事故|事件|的情况|[,，。:：]|$)"
 )
@@ -108,7 +116,7 @@ def match(report: Report, facts: MessageFacts, candidates: Sequence[Candidate], 
         return _joined(found, facts, "回复原邮件")
     recent = [c for c in pool if facts.received_at - c.last_report_at <= timedelta(hours=rules.follow_hours)]
     follows = report.kind in ("续报", "终报") or report.correction or report.withdrawal or _refers_back(report)
-    if follows and (verdict := _by_words(report, facts, recent)):
+    if follows and (verdict := _by_words(report, facts, recent, rules)):
         return verdict
     return _by_event(report, facts, recent, rules)
 
@@ -171,15 +179,16 @@ def _same_source(candidate: Candidate, facts: MessageFacts) -> bool:
     return bool(ours and theirs and (ours in theirs or theirs in ours))
 
 
-def _by_words(report: Report, facts: MessageFacts, recent: Sequence[Candidate]) -> Verdict | None:
+def _by_words(report: Report, facts: MessageFacts, recent: Sequence[Candidate], rules: MatchRules) -> Verdict | None:
     """续报, 更正, 上午报的那个: the incident whose words the report repeats, else the sender's only one."""
-    scored = sorted(((_kinship(report, facts, c), c) for c in recent), key=lambda pair: (pair[0], pair[1].last_report_at))
+    judged = ((_kinship(report, facts, c, rules), c) for c in recent)
+    scored = sorted(judged, key=lambda pair: (pair[0], pair[1].last_report_at))
     scored = [pair for pair in scored if pair[0] > 0]
     if not scored:
         return None
     best, candidate = scored[-1]
     rival = scored[-2][0] if len(scored) > 1 else 0
-    if (best >= 3 or _nothing_else_meant(report, facts, candidate)) and best > rival:
+    if (best >= 3 or _nothing_else_meant(report, facts, candidate, rules)) and best > rival:
         return Verdict(action="attach", incident=candidate.incident.id, why=f"续报、更正所指：{candidate.incident.number}")
     if best >= 2:
         numbers = tuple(c.incident.number for score, c in reversed(scored) if score == best)
@@ -187,16 +196,16 @@ def _by_words(report: Report, facts: MessageFacts, recent: Sequence[Candidate]) 
     return None
 
 
-def _nothing_else_meant(report: Report, facts: MessageFacts, candidate: Candidate) -> bool:
+def _nothing_else_meant(report: Report, facts: MessageFacts, candidate: Candidate, rules: MatchRules) -> bool:
     """续报二：伤员全部转院: no place and no time of its own, soon after, from the very phone that told of the incident."""
-    soon = facts.received_at - candidate.last_report_at <= SOON
+    soon = facts.received_at - candidate.last_report_at <= timedelta(hours=rules.soon_hours)
     return soon and facts.sender in candidate.senders and report.place is None and report.occurred is None
 
 
-def _kinship(report: Report, facts: MessageFacts, candidate: Candidate) -> int:
+def _kinship(report: Report, facts: MessageFacts, candidate: Candidate, rules: MatchRules) -> int:
     theirs = candidate.incident.report
     source = _same_source(candidate, facts)
-    if _counties_differ(report, theirs) and not (source and len(_shared_name(report, theirs)) >= LONG_NAME):
+    if _counties_differ(report, theirs) and not (source and len(_shared_name(report, theirs)) >= rules.long_name):
         return 0
     score = 2 * source + _recalled(report, theirs)
     score += 2 * bool(set(facts.kinds) & set(candidate.incident.kinds))
@@ -234,10 +243,10 @@ def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], 
         shared = _shared_name(report, theirs)
         if not set(facts.kinds) & set(candidate.incident.kinds):
             # 斗殴 and 打架, 坠河 and 掉河里: one may have no word of the catalogue for it. A long name then decides.
-            if len(shared) < LONG_NAME:
+            if len(shared) < rules.long_name:
                 continue
             told = set(facts.kinds), set(candidate.incident.kinds)
-            if all(told) and not (told[0] | told[1] == BRAWL and _same_deaths(report, theirs)):
+            if all(told) and not (told[0] | told[1] == set(rules.brawl_kinds) and _same_deaths(report, theirs)):
                 likely.append(candidate)
                 continue
         if apart <= rules.same_minutes and shared and _same_county(report, theirs) and not _numbers_differ(report, theirs):
@@ -320,18 +329,29 @@ _ONCE = ("place", "unit", "reporter", "phone", "occurred", "casualties")
 _LISTS = ("measures", "next_steps", "cites")
 
 
-def combine(old: Report, new: Report) -> tuple[Report, tuple[Revision, ...]]:
+DIFFER = "两单位所报不一致，取较大者"
+"""Why a figure was taken where two units differ; the unit that stated it stands behind in brackets, where it is known."""
+
+
+def combine(old: Report, new: Report, *, another: bool = False, unit: str | None = None) -> tuple[Report, tuple[Revision, ...]]:
     """An incident's facts after a further report: what was stated last wins, nothing is added up.
 
-    The text is that of the newer report; what is carried over from the older one loses its evidence, whose offsets count in
-    another text.
+    Where ``another`` unit than before reports, a lower figure never takes the place of a higher one: both stay, and only a
+    further report of the unit that stated the higher one, or a correction, settles it. ``unit`` is who reports now, where the
+    text does not say. The text is that of the newer report; what is carried over from the older one loses its evidence, whose
+    offsets count in another text.
     """
+    unit = new.unit or unit
     changes: dict[str, Any] = {name: getattr(new, name) for name in _KEPT}
     revisions: list[Revision] = []
     for name in FIGURES:
-        chosen = _figure(getattr(old, name), getattr(new, name), new)
+        before_, now_ = getattr(old, name), getattr(new, name)
+        if now_ is not None and not new.correction and (another or _unsettled(before_, unit)):
+            chosen = _higher(before_, now_, old.unit, unit)
+        else:
+            chosen = _figure(before_, now_, new)
         changes[name] = chosen
-        before, after = _value(getattr(old, name)), _value(chosen)
+        before, after = _value(before_), _value(chosen)
         if before != after:
             revisions.append(Revision(field=name, old=before, new=after))
     for name in (*_ONCE, "cause", "attitude", "signed_by"):
@@ -345,6 +365,43 @@ def combine(old: Report, new: Report) -> tuple[Report, tuple[Revision, ...]]:
         changes[name] = tuple(dict.fromkeys((*getattr(old, name), *getattr(new, name))))
     changes["sensitive"] = old.sensitive or new.sensitive
     return replace(old, **changes), tuple(revisions)
+
+
+def _unsettled(old: Figure | None, unit: str | None) -> bool:
+    """Whether two units differ on ``old`` and ``unit`` is not known to be the one whose figure was taken."""
+    if old is None or not old.why.startswith(DIFFER):
+        return False
+    taken = old.why[len(DIFFER) :].strip("（）")
+    return not (unit and taken and (unit in taken or taken in unit))
+
+
+def _higher(old: Figure | None, new: Figure, before: str | None, unit: str | None) -> Figure | None:
+    """The higher of two units' figures, the other one kept beside it. A bound that the other figure meets is no other figure."""
+    if old is None or old.value is None or new.value is None:
+        return new if old is None or old.value is None else _bare(old)
+    if new.value <= old.value and (new.value == old.value or new.qualifier == "at_least"):
+        return _bare(old) if old.why or new.qualifier != "exact" else new
+    known = _bare(old)
+    others = known.others if known.why.startswith(DIFFER) else ()
+    if new.value > old.value:
+        if old.qualifier == "at_least":
+            return replace(new, others=others, why=_differ(unit)) if others else new
+        beside = _other(known)
+        return replace(new, others=_each((*others, beside)), why=_differ(unit))
+    why = known.why if others else _differ(before)
+    return replace(known, others=_each((*others, _other(_bare(new)))), why=why)  # type: ignore[no-any-return]
+
+
+def _differ(unit: str | None) -> str:
+    return f"{DIFFER}（{unit}）" if unit else DIFFER
+
+
+def _other(figure: Figure) -> Other:
+    return Other(value=figure.value, qualifier=figure.qualifier, max=figure.max)
+
+
+def _each(others: tuple[Other, ...]) -> tuple[Other, ...]:
+    return tuple({(o.value, o.qualifier, o.max): o for o in others}.values())
 
 
 def _figure(old: Figure | None, new: Figure | None, report: Report) -> Figure | None:

@@ -24,6 +24,9 @@ _FILLER = lazy(
     r"|一|合|累|总|计|有|由|从|是|:|还|就|仍|分别|最新|最终|包括"
     r"|目前|初步|统计|核实|核减|核定|核|调整|更正|变|了|都|约|下|上|另|因|当场|现|只|中|其|知|嘛|吧|大概|发现|找到|确认){0,14}"
 )
+_GOES_ON = lazy(r"[，、;]?(?:另|另有|还有|又有)?")
+_ON_THE_SPOT = lazy(r"当场|现场")
+_IN_HOSPITAL = lazy(r"送医|送往|医院|抢救|救治|途中")
 _LOOSE = lazy(r"[^死伤抓]{0,14}")
 _SEGMENT = lazy(r"[^，。、;!?()\[\]【】\n]+")
 _ENDS = lazy(r"[。;!?\n]")
@@ -150,6 +153,8 @@ def _placed(text: str, start: int, found: list[Mention], mention: Mention) -> Me
     before = found[-1] if found else None
     if mention.role == "plain" and before and before.field == mention.field and text[before.end : mention.start] == "、":
         return mention._replace(role="increment")
+    if before is not None and _died_later(text, before, mention):
+        return mention._replace(part=True) if before.part else mention._replace(role="increment")
     if _one_more(text, before, mention):
         return mention._replace(role="increment")
     said = text[max(start, mention.start - 6) : mention.end]
@@ -166,6 +171,15 @@ def _one_more(text: str, before: Mention | None, mention: Mention) -> bool:
     between = text[before.end : mention.start]
     alone = mention.number.value == 1 and text.startswith(("一名", "1名", "一位"), mention.start)
     return alone and not mention.weak and len(between) < 30 and not _ENDS.search(between)
+
+
+def _died_later(text: str, before: Mention, mention: Mention) -> bool:
+    """2人当场死亡，1人送医后不治: those who died on the spot and those who died in hospital are not the same."""
+    if mention.role != "plain" or before.field != "deaths" or mention.field != "deaths":
+        return False
+    if not _GOES_ON.fullmatch(text[before.end : mention.start]):
+        return False
+    return bool(_ON_THE_SPOT.search(text, before.start, before.end) and _IN_HOSPITAL.search(text, mention.start, mention.end))
 
 
 def _whole(found: list[Mention], mention: Mention) -> bool:

@@ -32,6 +32,8 @@ _DRILL_MARK = lazy(
     r"|(?:^|[。\n])(?:以上|本信息|此为|这是|仅为|仅供)[^。\n]{0,8}(?:演练|演习|测试)"
     r"|(?:这是|此为|本次为)(?:一次|一场)?[^，。\n]{0,4}(?:演练|演习|测试)(?=[:，。!)\]])"
 )
+_HELD = lazy(r"(?:举行|组织|开展|举办|进行|参加|实施|启动)[^。;\n]{0,30}(?:演练|演习|推演)")
+_PLAYED = lazy(r"模拟|假想|假设|假定|设想|扮演|(?:演练|演习|推演)[^。\n]{0,12}(?:取得|圆满|成功|顺利|检验|达到|效果)|检验[了]?[^。\n]{0,20}(?:预案|能力)")
 _SCENE = lazy(r"(?:模拟|假想|设想|想定)(?:的)?(?:情景|场景|情况|灾情|险情|背景|事件)")
 _REAL = lazy(
     r"(?:演练|演习)(?:当天|现场|期间|过程|开始|结束|前|后|时|中|途中){1,2}(?:(?![模假设想])[^。\n]){0,24}"
@@ -124,6 +126,8 @@ def _drill(text: str, words: Words) -> bool:
         return True
     if taken_back or _REAL.search(text):
         return False
+    if _HELD.search(text) and _PLAYED.search(text):
+        return True
     return _SCENE.search(text) is not None or any(word in text for word in words.drill)
 
 

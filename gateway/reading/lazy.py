@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+_METHODS = ("match", "fullmatch", "search", "finditer", "sub")
 
 
 class Pattern:
-    """What ``re.compile`` gives, later. Made with ``lazy``."""
+    """What ``re.compile`` gives, later. Made with ``lazy``; its methods are those of ``re.Pattern``."""
 
     def __init__(self, source: str, flags: int = 0) -> None:
         self.source = source
         self.flags = flags
 
-    @cached_property
-    def compiled(self) -> re.Pattern[str]:
-        """The expression itself."""
-        return re.compile(self.source, self.flags)
+    if TYPE_CHECKING:
 
-    def match(self, text: str, start: int = 0, end: int | None = None) -> re.Match[str] | None:
-        """As ``re.Pattern.match``."""
-        return self.compiled.match(text, start, len(text) if end is None else end)
+        def match(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None: ...
+        def fullmatch(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None: ...
+        def search(self, text: str, start: int = 0, end: int = sys.maxsize) -> re.Match[str] | None: ...
+        def finditer(self, text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[re.Match[str]]: ...
+        def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str: ...
 
-    def fullmatch(self, text: str) -> re.Match[str] | None:
-        """As ``re.Pattern.fullmatch``."""
-        return self.compiled.fullmatch(text)
+    else:
 
-    def search(self, text: str, start: int = 0, end: int | None = None) -> re.Match[str] | None:
-        """As ``re.Pattern.search``."""
-        return self.compiled.search(text, start, len(text) if end is None else end)
-
-    def finditer(self, text: str, start: int = 0, end: int | None = None) -> Iterator[re.Match[str]]:
-        """As ``re.Pattern.finditer``."""
-        return self.compiled.finditer(text, start, len(text) if end is None else end)
-
-    def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
-        """As ``re.Pattern.sub``."""
-        return self.compiled.sub(replacement, text)
+        def __getattr__(self, name: str) -> Any:
+            # From the first use on the compiled expression answers itself, without a call of ours between.
+            if name not in _METHODS:
+                raise AttributeError(name)
+            compiled = re.compile(self.source, self.flags)
+            for method in _METHODS:
+                setattr(self, method, getattr(compiled, method))
+            return getattr(compiled, name)
 
 
 lazy = Pattern

@@ -51,7 +51,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _WEAK_WORDS: dict[str, tuple[str, ...]] = {
     "injured": ("伤员", "伤者"),
-    "deaths": ("遗体", "尸体", "死者"),
+    "deaths": ("遗体", "尸体", "死者", "女尸", "男尸", "童尸", "浮尸", "焦尸"),
     "ill": ("患者", "病人", "病号", "病患"),
 }
 

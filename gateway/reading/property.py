@@ -29,6 +29,7 @@ _CROP = lazy(
 )
 _HARMED = lazy(r"冻坏|冻死|淹|倒伏|毁坏|减产|打坏|砸坏")
 _LOST = lazy(r"绝收|绝产|颗粒无收")
+_GREW = lazy(r"(?:扩大|增加|上升|蔓延|发展|升|增|更正|核减|减少|降)(?:到|至|为)")
 _CLAUSE_ENDS = "，。;!?\n"
 
 
@@ -88,7 +89,9 @@ def _areas(normal: Normal, areas: list[Quantity]) -> dict[str, Figure]:
     text = normal.text
     forested = bool(_FOREST.search(text))
     made: dict[str, Figure] = {}
-    for quantity in areas:
+    for before, quantity in zip([None, *areas], areas, strict=False):
+        # 由1200亩扩大到2000亩: what was stated last holds.
+        grew = before is not None and quantity.start - before.end < 20 and _GREW.search(text, before.end, quantity.start)
         left, right = _clause(text, quantity.start, _CLAUSE_ENDS + "、()")
         around = text[max(left, quantity.start - 24) : min(right, quantity.end + 10)]
         sentence = text[slice(*_clause(text, quantity.start, "。\n"))]
@@ -97,10 +100,15 @@ def _areas(normal: Normal, areas: list[Quantity]) -> dict[str, Figure]:
         elif _VICTIM_FOREST.search(around):
             made["forest_mu"] = _figure(normal, [quantity])
         elif _CROP.search(around) or (_CROP.search(sentence) and ("受灾" in around or _HARMED.search(sentence))):
-            made.setdefault("crop_mu", _figure(normal, [quantity]))
+            _keep(made, "crop_mu", _figure(normal, [quantity]), latest=bool(grew))
         elif forested and (_BURNT.search(around) or _FOREST.search(around)):
-            made.setdefault("forest_mu", _figure(normal, [quantity]))
+            _keep(made, "forest_mu", _figure(normal, [quantity]), latest=bool(grew))
     return made
+
+
+def _keep(made: dict[str, Figure], name: str, figure: Figure, *, latest: bool) -> None:
+    if latest or name not in made:
+        made[name] = figure
 
 
 def _figure(normal: Normal, parts: list[Quantity]) -> Figure:

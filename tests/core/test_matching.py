@@ -205,3 +205,54 @@ def test_a_new_event_in_an_answer_does_not_vanish_in_the_old_one() -> None:
     found = verdict(text, candidate(), in_reply_to="<2026-0001@x>")
     assert (found.action, found.certain, found.proposed) == ("new", False, ("2026-0001",))
     assert verdict(f"续报：{text}", candidate(), in_reply_to="<2026-0001@x>").action == "attach"
+
+
+def killed(value: float | None, qualifier: str = "exact", **more: object) -> Report:
+    return Report(text="x", deaths=Figure(value=value, qualifier=qualifier), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value", "others"),
+    [
+        (killed(3), killed(2), 3, [2]),
+        (killed(2), killed(3), 3, [2]),
+        (killed(2), killed(0, "zero"), 2, [0]),
+        (killed(3), killed(3), 3, []),
+        (killed(3), killed(1, "at_least"), 3, []),
+        (killed(3, "at_least"), killed(5), 5, []),
+        (killed(5, "at_least"), killed(3), 5, [3]),
+        (killed(2), killed(None, "unknown"), 2, []),
+        (killed(None, "unknown"), killed(2), 2, []),
+    ],
+)
+def test_two_units_differ_and_both_figures_stay(old: Report, new: Report, value: int, others: list[int]) -> None:
+    deaths = combine(old, new, another=True)[0].deaths
+    assert deaths and (deaths.value, [o.value for o in deaths.others]) == (value, others)
+    assert deaths.why.startswith("两单位所报不一致，取较大者") == bool(others)
+
+
+def test_who_stated_the_higher_figure_or_a_correction_settles_it() -> None:
+    old = combine(killed(3, unit="白水县公安局"), killed(2, unit="白水县卫健委"), another=True)[0]
+    assert old.deaths and old.deaths.why.endswith("（白水县公安局）")
+    third = combine(old, killed(1, unit="白水县应急局"), another=True)[0].deaths
+    assert third and (third.value, [o.value for o in third.others]) == (3, [2, 1])
+    for follow in (killed(2, unit="白水县卫健委"), killed(2)):
+        still = combine(old, follow)[0].deaths
+        assert still and (still.value, [o.value for o in still.others]) == (3, [2]), follow
+    for settles in (killed(2, unit="白水县公安局"), killed(2, unit="白水县卫健委", correction=True)):
+        settled = combine(old, settles)[0].deaths
+        assert settled and (settled.value, settled.others, settled.why) == (2, (), ""), settles
+
+
+def test_a_city_sets_its_own_limits() -> None:
+    made = MatchRules.parse({"soon_hours": 12, "long_name": 5, "brawl_kinds": []})
+    assert (made.soon_hours, made.long_name, made.brawl_kinds) == (12, 5, ())
+    for wrong in ({"soon_hours": 0}, {"long_name": 2}, {"brawl_kinds": ["mass"]}, {"brawl_kinds": "mass"}):
+        with pytest.raises(ParseFaults):
+            MatchRules.parse(wrong)
+    short = "续报二：伤员全部转院。"
+    first, at = candidate(), "2026-03-06T20:30:00+08:00"
+    report = read(short, at)
+    facts = MessageFacts(channel="sms", sender="+8613811110001", received_at=datetime.fromisoformat(at), unit=report.unit)
+    assert match(report, facts, [first], RULES).action == "attach"
+    assert match(report, facts, [first], made).action == "new"

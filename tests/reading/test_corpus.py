@@ -6,7 +6,8 @@ stream, in the order of the file; every other line stands alone. ``expect`` hold
 - a figure: a number, null (not stated, or stated as unknown), or {"value", "qualifier", "max", "others", "why"};
 - ``kind``, ``drill``, ``noise``, ``correction``, ``unit``, ``reporter``, ``signed_by``, ``phone``, ``cause``: as in the report;
 - ``occurred``: the value; ``place``: an object, level by level; ``marking``: the marking that is found, or null;
-- ``action``; ``incident``: "new", "same as ID" (the line of its stream) or null; ``items`` and ``review``: all of these are there; ``not_items`` and ``not_review``: none of these is.
+- ``action``; ``incident``: "new", "same as ID" (the line of its stream) or null; ``items`` and ``review``: all of these are there; ``not_items`` and ``not_review``: none of these is;
+- ``known``: figures as above, of the incident after this line: what all reports together say.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway import explain, house
@@ -25,12 +27,13 @@ from gateway.host import Host
 from gateway.reading.marking import find_marking
 from gateway.reading.normalise import normalise
 from gateway.settings import load
+from gateway.store import incidents
 
 CORPUS = Path(__file__).parent / "corpus"
 CONF = Path(__file__).parents[2] / "conf"
 NUMBERS = (*FIGURES, "casualties")
 PLAIN = ("kind", "drill", "noise", "correction", "withdrawal", "unit", "reporter", "signed_by", "phone", "cause", "number")
-KNOWN = {*NUMBERS, *PLAIN, "occurred", "place", "marking", "action", "incident", "items", "not_items", "review", "not_review"}
+KNOWN = {*NUMBERS, *PLAIN, "occurred", "place", "marking", "action", "incident", "items", "not_items", "review", "not_review", "known"}
 KEYS = {"id", "group", "channel", "received_at", "sender", "subject", "text", "raw_b64", "pdus", "expect", "stream"}
 _SAYS = re.compile(
     r"[0-9〇零一二两三四五六七八九十百千万亿俩仨廿卅几数幺]|[多若干部分大量]|[无没未不]|平安|安全|核实|统计|核查|确认|夫妻|夫妇|母[子女]|父[子女]|兄弟|姐妹|全|双|司机|驾驶|[男女老某妻夫姐妹儿孩员住个其lI]"
@@ -86,7 +89,7 @@ def test_corpus(stream: list[dict[str, Any]], dry: Streams) -> None:
     opened: dict[str, Any] = {}
     for line in stream:
         got = explainer.explain({k: v for k, v in line.items() if k != "expect"})
-        wrong = [*_differences(line, got, opened), *_baseless(line, got)]
+        wrong = [*_differences(line, got, opened), *_baseless(line, got), *_known(line, got, explainer)]
         opened[line["id"]] = got["incident"]
         faults += [f"{line['id']}: {fault}\n    {line['text']}" for fault in wrong]
     assert not faults, "\n".join(faults)
@@ -95,6 +98,8 @@ def test_corpus(stream: list[dict[str, Any]], dry: Streams) -> None:
 def _differences(line: dict[str, Any], got: dict[str, Any], opened: dict[str, Any]) -> Iterator[str]:
     report = got["report"] or {}
     for field, want in line["expect"].items():
+        if field == "known":
+            continue
         if field in NUMBERS:
             have = _figure(report.get(field), want)
         elif field == "place":
@@ -118,6 +123,15 @@ def _differences(line: dict[str, Any], got: dict[str, Any], opened: dict[str, An
             have = report.get(field) or (False if want is False else None)
         if have != want:
             yield f"{field}: want {want!r}, got {have!r}"
+
+
+def _known(line: dict[str, Any], got: dict[str, Any], explainer: explain.Explainer) -> Iterator[str]:
+    if wanted := line["expect"].get("known"):
+        report = explainer._store.read_now(lambda tx: incidents.get(tx, got["incident"])).report
+        for field, want in wanted.items():
+            have = _figure(msgspec.to_builtins(getattr(report, field)), want)
+            if have != want:
+                yield f"known {field}: want {want!r}, got {have!r}"
 
 
 def _figure(found: dict[str, Any] | None, want: Any) -> Any:
