@@ -292,8 +292,12 @@ def _venue(ours: Report, theirs: Report) -> str:
     """A street or house that both texts name, where one of them is read as no finer than its county."""
     if all(r.place is None or r.place.text not in (r.place.county, r.place.city) for r in (ours, theirs)):
         return ""
-    text = fold(theirs.text[:300])
-    names = (name for name in _VENUE.findall(fold(ours.text[:300])) if name in text)
+    # 石桥县 is no bridge that both stand at.
+    counties = {part for r in (ours, theirs) if r.place for part in (r.place.county, r.place.city) if part}
+    first, text = fold(ours.text[:300]), fold(theirs.text[:300])
+    for county in counties:
+        first, text = first.replace(county, "|"), text.replace(county, "|")
+    names = (name for name in _VENUE.findall(first) if name in text)
     return max(names, key=len, default="")
 
 

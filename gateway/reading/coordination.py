@@ -10,6 +10,8 @@ from gateway.reading.quantities import Quantity
 
 _AND = lazy(r"[^，。;!?()\n]{0,16}(?:、|及其?|和|与|以及)(?:另)?[^，。;!?()\n、]{0,8}")
 _THEN = lazy(r"(?:、|及其?|和|与|以及)(?:另外|其他|其余|另)?")
+_OWN_VERB = lazy(r"[^，。;!?()\n]{0,6}(?:死|伤|亡|失踪|中毒|被)")
+_VICTIMS = lazy(r"[^，。;!?()\n]{0,8}(?:、|及|和|与|以及)")
 _APART = lazy(r"[获救]救|救[出起]|生还|脱[险困]|出院|送|逃|升井|幸存|安全|未|无|撤|归|回|抓|到场|赶")
 
 
@@ -18,12 +20,13 @@ def coordinated(text: str, people: list[Quantity]) -> list[Quantity]:
     made: list[Quantity] = []
     for quantity in people:
         previous = made[-1] if made else None
-        if previous is not None and _joined(text, previous, quantity):
+        if previous is not None and (_joined(text, previous, quantity) or _victims(text, previous, quantity)):
             low = (previous.number.value or 0) + (quantity.number.value or 0)
             loose = quantity.number.qualifier if quantity.number.qualifier != "exact" else previous.number.qualifier
             number = quantity.number._replace(value=low, high=None, qualifier="at_least" if loose == "range" else loose)
             since = previous.start if previous.first is None else previous.first
-            made[-1] = quantity._replace(number=number, first=since)
+            start = previous.start if _victims(text, previous, quantity) else quantity.start
+            made[-1] = quantity._replace(number=number, first=since, start=start)
         else:
             made.append(quantity)
     return made
@@ -48,3 +51,18 @@ def _joined(text: str, first: Quantity, second: Quantity) -> bool:
         return False
     follows = predicates(text, second.end, min(len(text), second.end + 24))
     return bool(follows) and not re.search("[，。;、()\\d]", text[second.end : follows[0].start])
+
+
+def _victims(text: str, first: Quantity, second: Quantity) -> bool:
+    """砍伤3名儿童和1名教师: those whom one verb hurt, before the next comma."""
+    if first.number.value is None or second.number.value is None or not _VICTIMS.fullmatch(text, first.end, second.start):
+        return False
+    if {first.unit, second.unit} - {"名", "人", "个", "位"}:
+        return False
+    verb = predicates(text, max(0, first.start - 6), first.start)
+    return (
+        bool(verb)
+        and verb[-1].transitive
+        and text[verb[-1].end : first.start] in ("", "了")
+        and not _OWN_VERB.match(text, second.end)
+    )
