@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from gateway import explain, register
 from gateway import house as houses
+from gateway.cli import register as commands
 from gateway.core.model import Incident, Message, RawMessage
 from gateway.host import Host
 from gateway.intake import take_in
@@ -186,3 +188,18 @@ def test_nonsense_is_refused(desk: Desk) -> None:
     assert other.incident
     with pytest.raises(OperationError, match="only open"):
         desk.do("merge", number=other.incident.number, into=kept.number, reason="x")
+
+
+def test_a_person_sees_both_figures_and_the_proposal_and_joins_by_command(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(commands.incident, list(words), obj=CONF)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    monkeypatch.setattr(commands, "do", lambda conf, name, **args: desk.do(name, **args))
+    kept, gone = (one.number for one in two(desk))
+    assert f"gateway incident {int(gone[5:])} merge {int(kept[5:])} --reason" in run(gone)
+    assert kept[:4] in run(gone, "merge", kept, "--reason", "同一起车祸")
+    shown = run(kept)
+    assert "3" in shown and "两单位所报不一致，取较大者（石桥县" in shown and "merge" not in shown
+    assert "〔2026〕" in run(gone, "split", "--reason", "系另一路段")

@@ -40,7 +40,7 @@ _DAY = (
     rf"|(?P<feast>{'|'.join(FESTIVALS)})节?(?:当天|当日|那天|这天|当(?=[晚夜])|(?={_PERIOD}|夜|\d{{1,2}}[时点:]))"
     r"|(?P<rel>大前天|前天|前日|昨天|昨日|昨|今天|今日|今(?!年|后|冬|春|夏|秋)|当天|当日|同日|同一天|当(?=[晚夜])|前(?=[晚夜])|次日|翌日|第二天|隔天)"
 )
-_MINUTE = rf"\d{{1,2}}(?!\d)分?|[二三四五]?十[{_ONES}]?分?|[零〇][{_ONES}]分?|[{_ONES}]分|[一三]刻|半|整"
+_MINUTE = rf"[一三13]刻|\d{{1,2}}(?!\d)分?|[二三四五]?十[{_ONES}]?分?|[零〇][{_ONES}]分?|[{_ONES}]分|半|整"
 _CLOCK = (
     rf"(?P<h>(?<!\d){_N})(?:时|点钟?)(?!\d*[年月日天]|间|段|期|速|[意建要问措原])(?:过)?(?P<mi>{_MINUTE})?(?:\d{{1,2}}秒)?"
     rf"(?!(?<=点)[{_HAN[:12]}](?:公|平|级|吨|万|亿|米|度|倍|个百))"
@@ -228,7 +228,7 @@ def _clock_of(match: re.Match[str]) -> _Clock | None:
 
 def _minutes(text: str) -> int | None:
     text = text.removesuffix("分")
-    fixed = {"": 0, "半": 30, "整": 0, "一刻": 15, "三刻": 45}.get(text)
+    fixed = {"": 0, "半": 30, "整": 0, "一刻": 15, "三刻": 45, "1刻": 15, "3刻": 45}.get(text)
     if fixed is not None:
         return fixed
     value = value_of(text.lstrip("零〇") or "零")

@@ -14,7 +14,7 @@ _SUFFIX = (
     "委员会办公室|党委办公室|委办公室|政府办公室|政府值班室|委办|政府办|值班室|党政办公室|党政办|综合办|办公室"
     "|指挥中心|公安分局|公安局|派出所|交警大队|消防大队|消防救援大队|大队|支队|中队"
     "|卫健委|卫生健康委(?:员会)?|发改委|住建委|国资委|政法委|信访局|[\u4e00-\u9fff]{1,6}局|管委会|居委会|村委会|防汛办|防指|疾控中心|卫生院|人民医院|医院"
-    "|[\u4e00-\u9fff]{1,4}中学|[\u4e00-\u9fff]{1,4}小学|镇政府|乡政府|街道办事处|街道办|苏木政府|[县区旗市]政府"
+    "|[\u4e00-\u9fff]{1,4}中学|[\u4e00-\u9fff]{1,4}小学|镇政府|乡政府|街道办事处|街道办|苏木政府|[县区旗市]政府|人民政府"
     "|[县区旗]委|[\u4e00-\u9fff]{1,3}部|[\u4e00-\u9fff]{1,3}办|局调度|调度室|调度|集团|公司|检察院|法院|监狱"
     "|海事处|应急办|安委办|武装部|学校|学院|大学|林场|车站|机场"
 )
@@ -32,10 +32,14 @@ _SPEAKER = lazy(
     rf"(?:我是|我这里是|我这边是|这里是|我(?!们|叫|姓|区|县|市|旗|镇"
     rf"|乡))(?P<unit>[\u4e00-\u9fff]{{2,14}}?(?:{_SUFFIX}){_MORE})"
 )
-_ADDRESSED = lazy(r"市委办|市政府|市委|信息科|秘书二科|市府办|各县")
+_ADDRESSED = lazy(r"市委办|市(?:人民)?政府|市委|信息科|秘书二科|市府办|各县")
 _TAIL = lazy(
     r"(?:^|[。!\n;；])(?:特此报告。?)?(?P<tail>[\u4e00-\u9fff、 ]{2,26})(?:\n?\d{4}年\d{1,2}月\d{1,2}日(?:\d{1,2}[时:点]\d{0,2}分?)?)?[。\s]*$"
 )
+_CONTACT = lazy(
+    r"(?:[\n ]+\(?(?:联系人|联系电话|签发人?|审签人?|审核人?|报告人|值班员|值班电话|电话)[^\n]{0,60})+\s*$"
+)
+"""What stands below the signature: whom to call, who signed it off."""
 _SURNAME = (
     "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤花"
     "方俞任袁柳鲍史唐费廉岑薛雷贺倪汤滕殷罗毕郝邬安常乐于时傅"
@@ -127,8 +131,10 @@ def _speaker(text: str, turns: list[Turn]) -> tuple[str | None, int]:
 
 
 def _tail(text: str) -> tuple[str | None, int]:
-    end = text[-60:]
-    offset = len(text) - len(end)
+    last = _CONTACT.search(text, max(0, len(text) - 160))
+    stop = last.start() if last else len(text)
+    offset = max(0, stop - 60)
+    end = text[offset:stop]
     found = _TAIL.search(end)
     if not found:
         return None, 0

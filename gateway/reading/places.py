@@ -14,7 +14,7 @@ _OURS = lazy(r"(?:我们?|本|全|该)[县区旗市镇乡]")
 _EVENT = lazy(
     r"发生|起火|着火|失火|相撞|追尾|侧翻|爆炸|泄漏|坍塌|倒塌|被|有人|一[辆名位个起男女处家条栋间台老民村]"
     r"|两[辆名个]|因|出现|遭|村民|居民|群众|某|部分|约?\d+余?[名人]"
-    r"|突|来自|周边|散场|音乐节|举行|举办|开始|查获|持刀|聚集|上访|突降|普降|涉及|清点|在逃|报案|陆续|透水|溃"
+    r"|火灾|车祸|突|来自|周边|散场|音乐节|举行|举办|开始|查获|持刀|聚集|上访|突降|普降|涉及|清点|在逃|报案|陆续|透水|溃"
     r"|有[一两三四五六七八九十\d]|人员|学生|工人|职工"
 )
 _END = (
@@ -161,7 +161,8 @@ def _described(normal: Normal, gazetteer: Gazetteer, county: str | None, start: 
     event = _EVENT.search(text, start + 1, limit)
     stop = event.start() if event else limit
     ends = [m.end() for m in _STRETCH.finditer(text, start, stop)]
-    end = ends[-1] if ends else stop
+    named = gazetteer.pattern.match(text, start)
+    end = max(ends[-1], named.end() if named else 0) if ends else stop  # 青山区 does not end at 山
     road = _ROAD.search(text[max(0, start - 12) : start])
     if road:
         start -= len(road[0])

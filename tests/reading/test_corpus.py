@@ -33,7 +33,8 @@ CORPUS = Path(__file__).parent / "corpus"
 CONF = Path(__file__).parents[2] / "conf"
 NUMBERS = (*FIGURES, "casualties")
 PLAIN = ("kind", "drill", "noise", "correction", "withdrawal", "unit", "reporter", "signed_by", "phone", "cause", "number")
-KNOWN = {*NUMBERS, *PLAIN, "occurred", "place", "marking", "action", "incident", "items", "not_items", "review", "not_review", "known"}
+KNOWN = {*NUMBERS, *PLAIN, "occurred", "place", "marking", "action", "incident", "known"}
+KNOWN |= {"items", "not_items", "review", "not_review"}
 KEYS = {"id", "group", "channel", "received_at", "sender", "subject", "text", "raw_b64", "pdus", "expect", "stream"}
 _SAYS = re.compile(
     r"[0-9〇零一二两三四五六七八九十百千万亿俩仨廿卅几数幺]|[多若干部分大量]|[无没未不]|平安|安全|核实|统计|核查|确认|夫妻|夫妇|母[子女]|父[子女]|兄弟|姐妹|全|双|司机|驾驶|[男女老某妻夫姐妹儿孩员住个其lI]"
