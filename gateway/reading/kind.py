@@ -65,6 +65,8 @@ _CONFIRMED = lazy(
 _PLAIN = lazy(
     r"发生|突发|出现|起火|着火|爆炸|相撞|坠|塌|罢|堵|聚集|上访|闹|冲突|斗殴|打[伤砸架]|失踪|失联|走失|溺|晕|呕吐|腹泻|发病|停[水电气产]|泄|漏|断裂|中断|被困|抓获|查获|破获|立案|报案"
 )
+_MANY = lazy(r"[\d十百千]余?(?:多|来)?(?:名|人|户|辆)")
+"""People who are counted are there: a run on a bank is real, whatever rumour set it off."""
 _NEWS_HEAD = 60
 
 
@@ -152,7 +154,8 @@ def _noise(
         plain = told == "time" and not incident and not figures and not _PLAIN.search(whole, 0, 1500)
         if plain and any(word in subject + text[:60] for word in words.notice):
             return "notice"
-        return "news" if any(word in head for word in words.rumour) and not incident else None
+        rumour = any(word in head for word in words.rumour) and not incident and not _MANY.search(head)
+        return "news" if rumour else None
     advertised = sum(word in whole for word in words.spam)
     if advertised >= 2 and not local:
         return "spam"

@@ -36,10 +36,9 @@ _ADDRESSED = lazy(r"市委办|市(?:人民)?政府|市委|信息科|秘书二科
 _TAIL = lazy(
     r"(?:^|[。!\n;；])(?:特此报告。?)?(?P<tail>[\u4e00-\u9fff、 ]{2,26})(?:\n?\d{4}年\d{1,2}月\d{1,2}日(?:\d{1,2}[时:点]\d{0,2}分?)?)?[。\s]*$"
 )
-_CONTACT = lazy(
-    r"(?:[\n ]+\(?(?:联系人|联系电话|签发人?|审签人?|审核人?|报告人|值班员|值班电话|电话)[^\n]{0,60})+\s*$"
-)
-"""What stands below the signature: whom to call, who signed it off."""
+_CONTACT_LINE = r"\(?(?:联系人|联系电话|签发人?|审签人?|审核人?|报告人|值班员|值班电话|电话)[^\n。;]*"
+_CONTACT = lazy(rf"(?:(?<=[局办室会院队府站]) *(?:值班员|联系人|报告人)[^\n。;]*|(?:\n *{_CONTACT_LINE})+)[。\s]*$")
+"""What stands after the signature: whom to call, who signed it off."""
 _SURNAME = (
     "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻柏水窦章云苏潘葛奚范彭郎鲁韦昌马苗凤花"
     "方俞任袁柳鲍史唐费廉岑薛雷贺倪汤滕殷罗毕郝邬安常乐于时傅"
