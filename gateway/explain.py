@@ -86,7 +86,7 @@ class Explainer:
             "text": message.text,
             "report": None if taken.action == "quarantine" else report_json(taken.report),
             "catalogue": [{"item": m.item, "why": list(m.why)} for m in taken.found.items] if taken.action != "drill" else [],
-            "review": [{"item": d.item, "because": d.because} for d in taken.found.review],
+            "review": _review(taken),
             "severity": msgspec.to_builtins(taken.found.severity),
             "event_class": msgspec.to_builtins(taken.found.event_class),
             "missing": list(taken.found.missing),
@@ -117,6 +117,13 @@ class Explainer:
             }
             for s in states
         ]
+
+
+def _review(taken: register.Taken) -> list[dict[str, Any]]:
+    """What a person decides: the items in doubt, or what was not understood at all."""
+    doubts = [{"item": doubt.item, "because": doubt.because} for doubt in taken.found.review]
+    open_ = taken.incident.needs_person if taken.incident and taken.action == "new" else None
+    return doubts or ([{"item": None, "because": open_}] if open_ and not taken.found.items else [])
 
 
 def raw_message(line: dict[str, Any]) -> RawMessage:

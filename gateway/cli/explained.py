@@ -10,14 +10,19 @@ from typing import Any
 import click
 
 from gateway.cli.reasons import reason
-from gateway.cli.show import aside, element, figure, listed, moment, occurred, safe, severity, width
+from gateway.cli.show import aside, element, figure, listed, moment, occurred, phone, safe, severity, width
 from gateway.core.model import FIGURES
 from gateway.core.render import display_number
 from gateway.i18n import _, lang
 
 INDENT = "  "
+COLUMNS = 80
+"""The width where the terminal does not tell its own, as in a pipe."""
 NARROWEST = 40
 Span = tuple[int, int, str]
+_CLOSING = "，。；：、？！）”,.;:?!) "
+_OPEN = "是否达到报送标准待定："
+_OF_PEOPLE = ("未报", "死亡", "死伤", "受伤", "重伤", "失踪", "失联")
 
 
 def lines(shown: Mapping[str, Any], at: datetime, titles: Mapping[str, str], *, colour: bool) -> Iterator[str]:
@@ -25,7 +30,7 @@ def lines(shown: Mapping[str, Any], at: datetime, titles: Mapping[str, str], *, 
     report = shown["report"]
     number = f" {display_number(shown['number'])}" if shown["number"] else ""
     because = aside(safe(_reasons(shown["because"]))) if shown["because"] else ""
-    yield from _entry(f"{_('becomes')}: ", f"{_(shown['action'])}{number}{because}")
+    yield from _entry(f"{_('becomes')}: ", f"{_(shown['action']).replace('_', ' ')}{number}{because}")
     if report is None:
         yield _("a marking was found: the content goes nowhere, the confidential bureau is told")
         return
@@ -37,9 +42,9 @@ def lines(shown: Mapping[str, Any], at: datetime, titles: Mapping[str, str], *, 
         yield from _entry(f"{_('needs a person')}: ", safe(_reasons(shown["needs_person"])))
     yield from _rules(shown)
     if questions := _questions(shown):
-        yield from _entry(f"{_('to ask')}: ", " ".join(questions))
+        yield from _entry(f"{_('to ask')}: ", ("" if lang() == "zh" else " ").join(questions))
     yield from _ways(shown)
-    yield from _clocks(shown["clocks"], at, titles)
+    yield from _clocks(shown["clocks"], at, titles, known=bool(report.get("occurred")))
     facts = list(_facts(report))
     if facts:
         yield f"{_('facts')}:"
@@ -52,7 +57,8 @@ def lines(shown: Mapping[str, Any], at: datetime, titles: Mapping[str, str], *, 
 
 def _rules(shown: Mapping[str, Any]) -> Iterator[str]:
     for match in shown["catalogue"]:
-        first, *words = match["why"]
+        first, *found = match["why"]
+        words = [word for word in found if word not in first]
         yield from _entry(f"{_('item')} {match['item']}: ", safe(first + (aside(listed(words)) if words else "")))
     for doubt in shown["review"]:
         yield from _entry(f"{_('review')} {doubt['item'] or ''}: ", safe(_reasons(doubt["because"])))
@@ -66,21 +72,29 @@ def _ways(shown: Mapping[str, Any]) -> Iterator[str]:
         yield from _entry(f"{INDENT}{office}: ", reason(shown["route_because"][office]))
 
 
-def _clocks(clocks: Sequence[Mapping[str, Any]], at: datetime, titles: Mapping[str, str]) -> Iterator[str]:
+def _clocks(clocks: Sequence[Mapping[str, Any]], at: datetime, titles: Mapping[str, str], *, known: bool) -> Iterator[str]:
     if any(clock["estimated"] for clock in clocks):
-        yield _("clocks are counted from the receipt: the time of the event is not known")
+        known_in_part = _("clocks are counted from the earliest it can have been: the time is not known to the minute")
+        yield from _entry(
+            "", known_in_part if known else _("clocks are counted from the receipt: the time of the event is not known")
+        )
     for clock in clocks:
         due = datetime.fromisoformat(clock["due"])
         end = datetime.fromisoformat(clock["stopped_at"]) if clock["stopped_at"] else None
         name = titles.get(clock["clock"], clock["clock"]) if lang() == "zh" else clock["clock"]
-        told = [_(clock["state"]), f"{_('due')} {moment(clock['due'])}"]
+        told = [_(clock["state"]), f"{_('due')} {_instant(due, at)}"]
         if clock["state"] == "running":
             told.append(_("{time} left").format(time=_span(due - at)))
         elif clock["state"] == "passed":
             told.append(_("{time} late").format(time=_span((end or at) - due)))
         if end is not None:
-            told.append(f"{_('stopped at')} {moment(clock['stopped_at'])}")
+            told.append(f"{_('stopped at')} {_instant(end, at)}")
         yield from _entry(f"{_('clock')} {name}: ", ("，" if lang() == "zh" else ", ").join(told))
+
+
+def _instant(when: datetime, at: datetime) -> str:
+    """The hour alone where it is of the day on which the message came."""
+    return when.strftime("%H:%M") if when.date() == at.astimezone(when.tzinfo).date() else moment(when)
 
 
 def _span(time: timedelta) -> str:
@@ -103,13 +117,18 @@ def _questions(shown: Mapping[str, Any]) -> list[str]:
         "reporter": _("Who reports, on which telephone?"),
         "signed_by": _("Who signed it off?"),
     }
-    return [asked.get(name, element(name)) for name in shown["missing"]]
+    missing = list(shown["missing"])
+    if "casualties" not in missing and any(doubt["because"].startswith(_OF_PEOPLE) for doubt in shown["review"]):
+        missing.append("casualties")  # what a person decides hangs on a number that nobody has told yet
+    return [asked.get(name, element(name)) for name in missing]
 
 
 def _reasons(text: str) -> str:
     """Reasons of several items, each once."""
-    parts = list(dict.fromkeys(text.split("；")))
-    return ("；" if lang() == "zh" else "; ").join(reason(part) for part in parts)
+    parts = list(dict.fromkeys(reason(part) for part in text.removeprefix(_OPEN).split("；")))
+    if text.startswith(_OPEN):
+        parts[0] = reason(f"{_OPEN}{parts[0]}")
+    return ("；" if lang() == "zh" else "; ").join(parts)
 
 
 def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -125,7 +144,7 @@ def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "", figure(name, found)
     for name in ("cause", "attitude", "unit", "reporter", "phone", "signed_by"):
         if report.get(name):
-            yield element(name), report[name]
+            yield element(name), phone(report[name]) if name == "phone" else report[name]
     for name in ("measures", "next_steps"):
         if report.get(name):
             yield element(name), listed(report[name])
@@ -133,7 +152,7 @@ def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _entry(label: str, text: str) -> Iterator[str]:
     """``label`` and ``text``, broken at the terminal's width under the label."""
-    columns = max(NARROWEST, shutil.get_terminal_size((100, 24)).columns)
+    columns = max(NARROWEST, shutil.get_terminal_size((COLUMNS, 24)).columns)
     hang = INDENT * (1 + (len(label) - len(label.lstrip())) // 2)
     line = label
     for piece in _pieces(text):
@@ -149,7 +168,8 @@ def _pieces(text: str) -> Iterator[str]:
     """What may not be broken: a word of Latin letters or digits, one Chinese character with the mark that follows it."""
     piece = ""
     for char in text.replace("\n", " "):
-        if piece and (width(char) == 2 or piece[-1] == " " or width(piece[-1]) == 2) and char not in "，。；：、？！）”,.;:?!) ":
+        counted = width(char) == 2 and len(piece) > 1 and piece[-1] == " " and piece[-2].isdigit()  # 30 分 stays together
+        if piece and (width(char) == 2 or piece[-1] == " " or width(piece[-1]) == 2) and not counted and char not in _CLOSING:
             yield piece
             piece = ""
         piece += char
@@ -186,14 +206,15 @@ def highlighted(text: str, spans: Iterable[Span], *, colour: bool) -> str:
         stack.append(end)
         opens.setdefault(start, []).append(end)
         closes.setdefault(end, []).insert(0, label)
-    made, depth = "", 0
-    for position in range(len(text) + 1):
+    made, depth, done = "", 0, 0
+    for position in sorted({*opens, *closes, len(text)}):
+        piece = text[done:position]
+        made += click.style(piece, underline=True, bold=True) if colour and depth and piece else piece
+        done = position
         for label in closes.get(position, ()):
             depth -= 1
             made += click.style(f"[{label}]", dim=True) if colour else f"|{label}⟧"
         for _end in opens.get(position, ()):
             depth += 1
             made += "" if colour else "⟦"
-        if position < len(text):
-            made += click.style(text[position], underline=True, bold=True) if colour and depth else text[position]
     return made

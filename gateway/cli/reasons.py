@@ -50,16 +50,38 @@ ENGLISH = {
     "协同部门：{kind}": "co-operates: {kind}",
     "{what}不详": "{what} not known",
     "未报{what}": "{what} not told",
-    "死亡": "dead",
+    "死亡": "deaths",
     "受伤": "injured",
-    "死伤": "dead and injured",
+    "死伤": "deaths and injured together",
     "重伤": "seriously injured",
     "失踪": "missing",
-    "失联被困": "missing or trapped",
+    "失联被困": "missing and trapped together",
     "中毒": "poisoned",
     "发病": "ill",
+    "被困": "trapped",
     "参与人数": "participants",
-    "损失（元）": "loss in yuan",
+    "转移": "evacuated",
+    "受灾人口": "affected",
+    "损失": "loss",
+    "倒塌房屋": "houses destroyed",
+    "森林受害": "forest burnt",
+    "农作物受灾": "crops hit",
+    "农作物绝收": "crops lost",
+    "未报死亡、重伤和直接经济损失": "deaths, serious injuries and direct loss not told",
+    "另有 {number} 人失联被困": "{number} more missing or trapped",
+    "受伤 {number} 人，未报重伤人数": "{number} injured, not told how many seriously",
+    "死亡 {number} 人 ≥ {least} 人": "deaths {number} ≥ {least}",
+    "受伤 {number} 人 ≥ {least} 人": "injured {number} ≥ {least}",
+    "重伤 {number} 人 ≥ {least} 人": "seriously injured {number} ≥ {least}",
+    "损失 {number} ≥ {least}": "loss {number} ≥ {least}",
+    "{what}至少 {number} 人，标准为 {least} 人": "{what} at least {number}, the limit is {least}",
+    "{what}至少 {number} 人": "{what} at least {number}",
+    "spam": "advertisement",
+    "greeting": "greeting",
+    "notice": "notice",
+    "auto_reply": "automatic answer",
+    "empty": "nothing written",
+    "news": "news from elsewhere",
     "初报": "first report",
     "续报": "follow-up",
     "终报": "final report",
@@ -67,15 +89,23 @@ ENGLISH = {
     "等待签收": "waits for acknowledgement",
 }
 """The fixed sentences of matching, triage, calendar and routing, with their English."""
+NOISE = {"spam": "广告", "greeting": "问候", "notice": "通知", "auto_reply": "自动回复", "empty": "无内容", "news": "外地新闻"}
+"""What is no urgent matter, by the names that the store keeps."""
+NOISE_SHOWN = re.compile(rf"（({'|'.join(NOISE)})）$")
+_AMOUNT = re.compile(r"([\d.]+) (亿|万|)元")
 _HOLE = re.compile(r"\\\{([a-z]+)\\\}")
 
 
 def reason(text: str | None) -> str:
     """A reason in the operator's language; one that is not known stays as it is."""
-    if not text or lang() == "zh":
-        return text or ""
+    if not text:
+        return ""
+    if lang() == "zh":
+        return NOISE_SHOWN.sub(lambda found: f"（{NOISE[found[1]]}）", text)
     if exact := ENGLISH.get(text):
         return exact
+    if amount := _AMOUNT.fullmatch(text):
+        return f"{float(amount[1]) * {'亿': 100_000_000, '万': 10_000, '': 1}[amount[2]]:,.0f} yuan"
     for pattern, english in _templates():
         if found := pattern.fullmatch(text):
             return english.format(**{name: reason(value) for name, value in found.groupdict().items()})

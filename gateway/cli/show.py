@@ -10,15 +10,21 @@ from typing import Any
 
 import click
 
+from gateway.cli.reasons import reason
 from gateway.core import render
 from gateway.core.model import Figure
 from gateway.i18n import _, lang, listed, moment, number
 
 __all__ = [
-    "as_json", "aside", "element", "figure", "listed", "moment", "number", "occurred", "pad", "safe", "severity", "table",
-    "width",
+    "as_json", "aside", "element", "figure", "listed", "moment", "number", "occurred", "pad", "phone", "safe", "severity",
+    "table", "width",
 ]  # fmt: skip
 
+UNITS = {"loss_yuan": " yuan", "forest_mu": " mu", "crop_mu": " mu", "crop_lost_mu": " mu"}
+ENGLISH = {
+    "loss_yuan": "direct loss", "houses": "houses destroyed", "forest_mu": "forest burnt", "crop_mu": "crops hit",
+    "crop_lost_mu": "crops lost", "occurred": "time", "attitude": "stance of the leaders",
+}  # fmt: skip
 QUALIFIERS = {"at_least": "at least ", "about": "about ", "nearly": "nearly ", "over": "over "}
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -70,7 +76,7 @@ def as_json(data: Any) -> None:
 
 def element(name: str) -> str:
     """An element of a report by its name: 起因, or cause."""
-    return render.element(name) if lang() == "zh" else name.replace("_", " ")
+    return render.element(name) if lang() == "zh" else ENGLISH.get(name, name.replace("_", " "))
 
 
 def figure(name: str, found: dict[str, Any]) -> str:
@@ -90,13 +96,13 @@ def _figure(name: str, found: dict[str, Any]) -> str:
     least = number(found["value"])
     if found.get("qualifier") == "range" and found.get("max") is not None:
         least = f"{least} to {number(found['max'])}"
-    return f"{element(name)}: {QUALIFIERS.get(found.get('qualifier', 'exact'), '')}{least}"
+    return f"{element(name)}: {QUALIFIERS.get(found.get('qualifier', 'exact'), '')}{least}{UNITS.get(name, '')}"
 
 
 def occurred(value: str | None, qualifier: str = "exact") -> str:
     """When it happened, with its qualifier where the text was not sure."""
     text = moment(value)
-    return text if qualifier == "exact" or not text else f"{text} ({_(qualifier)})"
+    return text if qualifier == "exact" or not text else text + aside(_(qualifier))
 
 
 def severity(found: dict[str, Any] | None) -> str:
@@ -106,7 +112,21 @@ def severity(found: dict[str, Any] | None) -> str:
     level = found["level"] or _("not decided yet")
     if found["level"] and found["at_least"]:
         level = _("at least {level}").format(level=level)
-    return safe(level) + aside(safe(listed(found["why"])))
+    told = dict.fromkeys(reason(why.partition("，标准为")[0]) for why in found["why"])
+    return safe(level) + aside(safe(listed(told)))
+
+
+def phone(number: str) -> str:
+    """A number of this country as one dials it, another as it is: 139 0000 1234, 0999 812 3456."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    if parsed.country_code != 86:
+        return number
+    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL))
 
 
 def aside(text: str) -> str:

@@ -285,7 +285,13 @@ def _minutes_apart(ours: Occurred | None, theirs: Occurred | None) -> int | None
 def _shared_name(ours: Report, theirs: Report) -> str:
     """The longest stretch of three characters or more that both name as the place, beside the county's own name."""
     found = max(_named_in(theirs.place, ours.text), _named_in(ours.place, theirs.text), key=len)
-    return found or _venue(ours, theirs)
+    return found or _venue(ours, theirs) or _shared_road(ours.text, theirs.text)
+
+
+def _shared_road(ours: str, theirs: str) -> str:
+    """A numbered road that both texts name, however they write it."""
+    both = [set(_NUMBERED_ROAD.findall(_roads(fold(text[:2000])))) for text in (ours, theirs)]
+    return min(both[0] & both[1], default="")
 
 
 def _venue(ours: Report, theirs: Report) -> str:
@@ -305,10 +311,30 @@ def _same_deaths(ours: Report, theirs: Report) -> bool:
     return bool(ours.deaths and theirs.deaths and ours.deaths.value and ours.deaths.value == theirs.deaths.value)
 
 
+_NUMBERED_ROAD = re.compile(r"[国省县]道\d{3}")
+_SPOKEN = {char: str(number) for number, char in enumerate("零一二三四五六七八九")} | {"〇": "0", "幺": "1"}
+_ROAD = re.compile(
+    r"(?P<spoken>[零〇一二三四五六七八九幺]{3})(?P<a>[国省县]道)|[GSgs]?(?P<number>\d{3})(?P<b>[国省县]道)|国道[Gg](?P<g>\d{3})|省道[Ss](?P<s>\d{3})"
+)
+
+
+def _roads(text: str) -> str:
+    """三一零国道, 310国道 and 国道G310 are 国道310."""
+
+    def plain(found: re.Match[str]) -> str:
+        if found["spoken"]:
+            return found["a"] + "".join(_SPOKEN[char] for char in found["spoken"])
+        if found["number"]:
+            return found["b"] + found["number"]
+        return f"国道{found['g']}" if found["g"] else f"省道{found['s']}"
+
+    return _ROAD.sub(plain, text)
+
+
 def _named_in(place: Place | None, words: str) -> str:
     if place is None:
         return ""
-    name, text = fold(place.text), fold(words[:2000])
+    name, text = _roads(fold(place.text)), _roads(fold(words[:2000]))
     for part in (place.county, place.city):
         if part:
             name = name.replace(part, "|")

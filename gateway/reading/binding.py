@@ -169,7 +169,7 @@ def _one_more(text: str, before: Mention | None, mention: Mention) -> bool:
     if before is None or mention.role != "plain" or before.field != mention.field or before.number.value != 1:
         return False
     between = text[before.end : mention.start]
-    alone = mention.number.value == 1 and text.startswith(("一名", "1名", "一位"), mention.start)
+    alone = mention.number.value == 1 and text.startswith(("一名", "1名", "一位", "一个", "1个"), mention.start)
     return alone and not mention.weak and len(between) < 30 and not _ENDS.search(between)
 
 

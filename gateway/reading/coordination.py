@@ -9,6 +9,7 @@ from gateway.reading.predicates import predicates
 from gateway.reading.quantities import Quantity
 
 _AND = lazy(r"[^，。;!?()\n]{0,16}(?:、|及其?|和|与|以及)(?:另)?[^，。;!?()\n、]{0,8}")
+_NEXT = lazy(r"^(?:(?:、|及其?|和|与|以及)[^，。;!?()\n、\d]{1,8}\d{1,4}[名人个位](?=[死伤受轻重、及和与]|$))+")
 _THEN = lazy(r"(?:、|及其?|和|与|以及)(?:另外|其他|其余|另)?")
 _OWN_VERB = lazy(r"[^，。;!?()\n]{0,6}(?:死|伤|亡|失踪|中毒|被)")
 _VICTIMS = lazy(r"[^，。;!?()\n]{0,8}(?:、|及|和|与|以及)")
@@ -50,7 +51,8 @@ def _joined(text: str, first: Quantity, second: Quantity) -> bool:
     if predicates(text, max(left + 1, first.start - 40), first.start):
         return False
     follows = predicates(text, second.end, min(len(text), second.end + 24))
-    return bool(follows) and not re.search("[，。;、()\\d]", text[second.end : follows[0].start])
+    rest = _NEXT.sub("", text[second.end : follows[0].start]) if follows else "，"
+    return not re.search("[，。;、()\\d]", rest)
 
 
 def _victims(text: str, first: Quantity, second: Quantity) -> bool:

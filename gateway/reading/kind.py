@@ -33,14 +33,18 @@ _DRILL_MARK = lazy(
     r"|(?:这是|此为|本次为)(?:一次|一场)?[^，。\n]{0,4}(?:演练|演习|测试)(?=[:，。!)\]])"
 )
 _HELD = lazy(r"(?:举行|组织|开展|举办|进行|参加|实施|启动)[^。;\n]{0,30}(?:演练|演习|推演)")
-_PLAYED = lazy(r"模拟|假想|假设|假定|设想|扮演|(?:演练|演习|推演)[^。\n]{0,12}(?:取得|圆满|成功|顺利|检验|达到|效果)|检验[了]?[^。\n]{0,20}(?:预案|能力)")
+_PLAYED = lazy(
+    r"模拟|假想|假设|假定|设想|扮演|(?:演练|演习|推演)[^。\n]{0,12}(?:取得|圆满|成功|顺利|检验|达到|效果)|检验[了]?[^。\n]{0,20}(?:预案|能力)"
+)
 _SCENE = lazy(r"(?:模拟|假想|设想|想定)(?:的)?(?:情景|场景|情况|灾情|险情|背景|事件)")
 _REAL = lazy(
     r"(?:演练|演习)(?:当天|现场|期间|过程|开始|结束|前|后|时|中|途中){1,2}(?:(?![模假设想])[^。\n]){0,24}"
     r"(?:发生|突发|突然|意外|导致|造成|踩踏|受伤|晕倒|坠|倒塌|误落|死亡)"
 )
 _ONGOING = lazy(r"^(?:[^\n]{1,40}[\n:])?截[至止][^。\n]{4,60}?(?:仍在|仍未)")
-_RISEN = lazy(r"(?:死亡|遇难|失踪|受伤|中毒|伤亡)(?:人数|者)?[^。，\n]{0,8}(?:上升|升|增|增加)(?:至|到)")
+_RISEN = lazy(
+    r"又有?[^。，\n]{1,16}(?:死亡|身亡|不治)[^。\n]{0,8}(?:共|累计|总)|(?:死亡|遇难|失踪|受伤|中毒|伤亡)(?:人数|者)?[^。，\n]{0,8}(?:上升|升|增|增加)(?:至|到)"
+)
 _POINTS = lazy(r"附件|附后|附上")
 _CITED = lazy(r"(事件类|案件类|事故类|灾情疫情类|灾情类|疫情类)第?([一二三四五六七八九十\d]{1,3})[项条款]")
 _NUMBER = lazy(
@@ -65,6 +69,10 @@ _CONFIRMED = lazy(
 _PLAIN = lazy(
     r"发生|突发|出现|起火|着火|爆炸|相撞|坠|塌|罢|堵|聚集|上访|闹|冲突|斗殴|打[伤砸架]|失踪|失联|走失|溺|晕|呕吐|腹泻|发病|停[水电气产]|泄|漏|断裂|中断|被困|抓获|查获|破获|立案|报案"
 )
+_STATISTICS = lazy(
+    r"(?:[一二三四1-4]季度|上半年|下半年|全年|年度|上月|上个月|\d月份)[^。\n]{0,40}?(?:共|累计)[^。\n]{0,14}?(?:收到|发生|受理|接报|查处|报送|处置)[^。\n]{0,20}?\d+(?:余)?[条起件次]"
+)
+_HEARSAY = lazy(r"转发?[^。\n]{0,4}(?:微信|朋友圈|抖音|群)[^。\n]{0,4}(?:消息|信息|视频)?|(?:邻|外|别的?|兄弟)省")
 _MANY = lazy(r"[\d十百千]余?(?:多|来)?(?:名|人|户|辆)")
 """People who are counted are there: a run on a bank is real, whatever rumour set it off."""
 _NEWS_HEAD = 60
@@ -148,7 +156,8 @@ def _noise(
         return "notice"
     if len(text) < 80 and message.attachments and _POINTS.search(text):
         return None  # what it says stands elsewhere
-    if _DENIED.search(whole, 0, 600) and not _CONFIRMED.search(whole, 0, 1000):
+    denied = _DENIED.search(whole, 0, 600) is not None and not _CONFIRMED.search(whole, 0, 1000)
+    if denied or (not local and _HEARSAY.search(head)):
         return "news"
     if local and told:
         plain = told == "time" and not incident and not figures and not _PLAIN.search(whole, 0, 1500)
@@ -171,6 +180,8 @@ def _noise(
 
 
 def _announces(head: str, whole: str, *, figures: bool, told: str | None) -> bool:
+    if _STATISTICS.search(whole, 0, 600) and _HAPPENED.search(whole, 0, 1000) is None:
+        return True
     if _INVITES.search(head):
         return True
     if figures:

@@ -251,7 +251,7 @@ def strings(node: Any) -> Iterator[str]:
 def explained(lang: str, text: str, at: str, *more: str) -> str:
     args = ["--conf", str(ROOT / "conf"), "explain", "--at", at, *more]
     try:
-        done = CliRunner(env={"GATEWAY_LANG": lang}).invoke(cli, args, input=text)
+        done = CliRunner(env={"GATEWAY_LANG": lang, "COLUMNS": "200"}).invoke(cli, args, input=text)
     finally:
         i18n.use("zh")
     assert done.exit_code == 0, done.output

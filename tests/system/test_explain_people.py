@@ -54,6 +54,37 @@ def test_unknown_figures_are_asked_for_and_each_reason_is_said_once() -> None:
     assert verdict.count("死亡不详") == 1
 
 
+def test_each_item_of_a_decision_is_said_in_full_but_once() -> None:
+    shown = explain("开发区一工地塔吊倒塌，伤亡情况正在核实。".encode(), COLUMNS="200")
+    assert "需人工处理: 是否达到报送标准待定：死亡不详；死伤不详\n" in shown
+    shown = explain("青山区第三中学李某（男，14岁）今晨7时许坠落，经抢救无效死亡。".encode(), COLUMNS="200")
+    assert "等级: 至少一般（死亡 1 人 ≥ 1 人、死亡至少 1 人）\n" in shown
+    review, asked = re.search(r"待核 (\S+): (.*)", shown), re.search(r"请补报: (.*)", shown)
+    assert review and "死伤至少 1 人" in review[2] and asked and "死亡、受伤、失踪各多少人？" in asked[1], (
+        "what would settle it is asked"
+    )
+    shown = explain("石桥县昨日发现一起高致病性禽流感疫情，死亡鸡3200只。".encode(), COLUMNS="200")
+    assert "来报写有“禽流感”\n" in shown, "the word that is the reason is not repeated behind it"
+
+
+def test_a_time_known_to_the_day_is_not_called_unknown() -> None:
+    shown = explain("白水县“3·4”煤矿瓦斯事故造成11人遇难。".encode(), COLUMNS="200", GATEWAY_LANG="en")
+    assert "counted from the earliest it can have been" in shown and "the time of the event is not known" not in shown
+    assert "clock centre: passed, due 4 Mar 2026 06:00" in shown
+
+
+def test_of_no_urgent_matter_it_says_what_it_is() -> None:
+    assert explain("收到，谢谢！".encode()).startswith("结果: 不作处理（非突发信息（问候））")
+    assert explain("收到，谢谢！".encode(), GATEWAY_LANG="en").startswith("becomes: ignore (no urgent matter (greeting))")
+
+
+def test_figures_carry_their_units_and_numbers_are_dialled_as_shown() -> None:
+    told = "云台区和平街道民房起火，2人受伤，损失约3.5万元，过火林地30亩。\n云台区委办公室\n联系人：孙丽，电话：0999-8123456"
+    shown = explain(told.encode(), GATEWAY_LANG="en")
+    assert "direct loss: about 35,000 yuan" in shown and "mu\n" in shown
+    assert "phone: 0999 812 3456" in shown and "unit: 云台区委办公室" in shown
+
+
 def test_what_came_from_outside_does_not_steer_the_terminal() -> None:
     shown = explain("石桥县仓库起火\x1b]0;owned\x07，1人死亡\x9b31m。".encode(), COLUMNS="80")
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
