@@ -8,11 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from gateway import i18n
 from gateway.audit.sealer import Sealer
 from gateway.core.model import Event
 from gateway.store import Store, StoreKeys, journal
 
 AT = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """What the store refuses is told in the operator's language; the tests read English."""
+    i18n.use("en")
+    yield
+    i18n.use("zh")
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from gateway import init
+from gateway import i18n, init
 from gateway.audit.sealer import Sealer
 from gateway.audit.verify import rotated, verify_files, verify_journal
 from gateway.core.model import Event
@@ -21,6 +22,13 @@ from gateway.store.errors import NewerStore
 
 FORMER = Path(__file__).parent / "former"
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    i18n.use("en")
+    yield
+    i18n.use("zh")
 
 
 @pytest.fixture

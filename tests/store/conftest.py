@@ -7,10 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway import i18n
 from gateway.core.model import RawMessage
 from gateway.store import Store, StoreKeys
 
 START = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """What the store refuses is told in the operator's language; the tests read English."""
+    i18n.use("en")
+    yield
+    i18n.use("zh")
 
 
 class Clock:

@@ -82,7 +82,7 @@ from gateway.store import Store, StoreKeys, messages
 
 how, path = sys.argv[1:]
 Store.open("sqlite://", StoreKeys(bytes(32)), datetime.now).close()  # imports what it takes while we may read it
-i18n._("read")
+i18n.use("en")
 if how == "readonly" and os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 now = lambda: datetime(2026, 3, 5, tzinfo=UTC)
