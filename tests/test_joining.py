@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gateway import explain, register
+from gateway import explain, i18n, register
 from gateway import house as houses
 from gateway.cli import register as commands
 from gateway.core.model import Incident, Message, RawMessage
@@ -168,7 +168,14 @@ def test_what_was_merged_by_mistake_is_split_off_again(desk: Desk) -> None:
     assert any("已拆出" in doubt["because"] for doubt in other["review"])
 
 
-def test_nonsense_is_refused(desk: Desk) -> None:
+@pytest.fixture
+def english() -> Iterator[None]:
+    i18n.use("en")
+    yield
+    i18n.use("zh")
+
+
+def test_nonsense_is_refused(desk: Desk, english: None) -> None:
     kept, gone = two(desk)
     for number, into, reason, says in (
         (gone.number, gone.number, "x", "itself"),

@@ -40,8 +40,14 @@ COMMANDS = {
 }
 
 
+HELP = ("-h", "--help")
+
+
 class Translated(click.Command):
-    """A command whose help is in the operator's language."""
+    """A command whose help is in the operator's language; its help options do not hang on who asks first (click keeps them)."""
+
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        return list(HELP)
 
     def get_help(self, ctx: click.Context) -> str:
         _translate(self)
@@ -56,6 +62,9 @@ class TranslatedGroup(click.Group):
     """The same for a group; its commands are translated too."""
 
     command_class = Translated
+
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        return list(HELP)
 
     def get_help(self, ctx: click.Context) -> str:
         _translate(self)
@@ -102,7 +111,7 @@ def language(conf: Path) -> str:
     return "en" if lang == "en" else "zh"
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Lazy, context_settings={"help_option_names": list(HELP), "max_content_width": 110})
 @click.option("--conf", type=click.Path(path_type=Path), envvar="GATEWAY_CONF", default=Path("conf"), show_default=True,
               is_eager=True, help="The folder with the configuration.")  # fmt: skip
 @click.version_option(package_name="jibao-gateway", prog_name="gateway")
