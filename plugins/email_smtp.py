@@ -6,14 +6,19 @@ Sources: RFC 5321, RFC 2033, RFC 5322. The bytes are kept as they came; ``read``
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.api import Channel, Field, Intake, Message, RawMessage, Services, Settings, _, hookimpl, inherited
+from gateway.api import Channel, Field, Intake, Message, RawMessage, SecretName, Services, Settings, _, hookimpl, inherited
+from gateway_plugins.mailproof.channel import asked, with_evidence
+from gateway_plugins.mailproof.settings import AUTHSERV_IDS, DNS_SECONDS, DNS_SERVERS, RELAYS
 from gateway_plugins.mailtext import read_mail
+from gateway_plugins.smtpin.accounts import Accounts
 from gateway_plugins.smtpin.listener import Door, Listeners, Owner, quiet_library
+from gateway_plugins.smtpin.room import Room
 from gateway_plugins.smtpin.session import Guests, LmtpSession, SmtpSession
 
 
@@ -27,12 +32,26 @@ class EmailSettings(Settings):
     lmtp_socket: str = Field("lmtp", description="the same for LMTP, whatever lmtp_port says")
     hostname: str = Field("localhost", description="our name in the greeting")
     addresses: tuple[str, ...] = Field(description="the recipients whose mail is taken as reports")
-    max_connections: int = Field(40, ge=1, description="sessions at one time")
+    max_connections: int = Field(100, ge=1, description="sessions at one time")
     max_connections_each: int = Field(20, ge=1, description="sessions at one time from one address")
+    max_octets: int = Field(
+        67_108_864, ge=1_048_576, description="octets of all large mails on their way in at one time, beyond 256 KiB of each; "
+        "never less than the largest mail"
+    )  # fmt: skip
     max_recipients: int = Field(20, ge=1, description="recipients of one mail")
-    timeout_seconds: float = Field(300, gt=0, description="a session ends after so long without a command")
+    max_commands: int = Field(1000, ge=20, description="how often each command may come in one session")
+    timeout_seconds: float = Field(300, gt=0, description="a session ends after so long without an octet")
+    session_seconds: float = Field(3600, gt=0, description="a session ends after so long in all, but for a mail being stored")
     tls_certificate: str = Field("", description="PEM file; with tls_key, STARTTLS is offered")
     tls_key: str = Field("", description="PEM file, 0600")
+    accounts: Mapping[str, SecretName] = Field(
+        {}, description="who may log in (AUTH), over TLS alone: account = name of the secret with its password"
+    )
+    login_required: bool = Field(False, description="take mail from these accounts only")
+    authserv_ids: tuple[str, ...] = AUTHSERV_IDS
+    dns_servers: tuple[str, ...] = DNS_SERVERS
+    dns_seconds: float = DNS_SECONDS
+    relays: tuple[str, ...] = RELAYS
 
 
 class State(Struct, frozen=True):
@@ -71,13 +90,23 @@ class EmailSmtp:
             max_bytes=self.services.max_bytes,
             max_recipients=s.max_recipients,
             guests=guests,
+            room=Room(max(s.max_octets, self.services.max_bytes)),
             now=self.services.now,
         )
         for addresses, owner in self._others.values():
             self._door.register(addresses, owner)
         self._door.register(s.addresses, Owner("email", self.name, intake))
         self._context = self._tls()
-        listeners = Listeners(self._door, seconds=s.timeout_seconds, tls=self._context)
+        accounts = Accounts({name: self.services.secret(secret) for name, secret in s.accounts.items()})
+        listeners = Listeners(
+            self._door,
+            seconds=s.timeout_seconds,
+            session_seconds=s.session_seconds,
+            commands=s.max_commands,
+            tls=self._context,
+            accounts=accounts,
+            login_required=s.login_required,
+        )
         self._listeners = listeners
         try:
             ports = [await listeners.open(s.host, s.port, SmtpSession, inherited(s.socket))]
@@ -129,10 +158,19 @@ class EmailSmtp:
 
     def read(self, raw: RawMessage) -> Message:
         """MIME undone; a mail without a sender address (a bounce) is automatic."""
-        message = read_mail(raw.body)
+        message = with_evidence(read_mail(raw.body), raw, self.settings)
         if "null_sender" not in raw.meta:
             return message
         return replace(message, automatic=True, flags=(*message.flags, "null_sender"))
+
+    @property
+    def vouches(self) -> bool:
+        """Whether there is a resolver to be asked."""
+        return bool(self.settings.dns_servers)
+
+    def vouch(self, raw: RawMessage) -> tuple[str, ...]:
+        """SPF, DKIM and DMARC of a mail."""
+        return asked(raw, self.settings, relays=self.settings.relays)
 
     def _tls(self) -> ssl.SSLContext | None:
         if not self.settings.tls_certificate:

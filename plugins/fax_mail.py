@@ -6,18 +6,16 @@ The pages are always kept. With the extra ``[ocr]`` their text is read, in a wor
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import ClassVar, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gateway.api import Attachment, Channel, Field, Intake, Malformed, Message, RawMessage, Services, Settings, _, hookimpl
+from gateway.api import Attachment, Channel, Field, Malformed, Message, RawMessage, Settings, _, hookimpl
 from gateway_plugins.fax import notice, ocr, pages
 from gateway_plugins.mailtext import read_mail
-
-RETRY_SECONDS = 0.2
+from gateway_plugins.smtpin.guest import GuestChannel
 
 
 class FaxSettings(Settings):
@@ -28,80 +26,42 @@ class FaxSettings(Settings):
     ocr: bool = Field(True, description="read the pages where recognition is installed")
     max_pages: int = Field(30, ge=1, description="pages of one fax that are read; the rest needs a person")
     ocr_seconds: float = Field(90, gt=0, description="time for reading one fax; pages not begun by then need a person")
-
-
-class State(Struct, frozen=True):
-    """How the channel is, for ``gateway channels``."""
-
-    state: Literal["up", "connecting", "down"]
-    detail: str = ""
+    forms: dict[str, notice.FaxForm] = Field(
+        {}, description="what mails of fax servers, printers and services look like, by name"
+    )
 
 
 class Pages(Struct):
-    """What reading the pages of all files gave."""
+    """What reading the pages of all files gave; ``texts`` has one for each page, empty where it was not read."""
 
     texts: list[str] = []
+    read: int = 0
     files: list[Attachment] = []
     total: int = 0
     unread: int = 0
     flags: list[str] = []
 
 
-class FaxMail:
+class FaxMail(GuestChannel):
     """Takes addresses on another channel's listener; which of the two starts first does not matter."""
 
     kind: ClassVar[str] = "fax_mail"
     channel: ClassVar[Channel] = "fax"
     reads_in: ClassVar[Literal["ocr"]] = "ocr"
     Settings = FaxSettings
+    settings: FaxSettings
 
-    def __init__(self, name: str, settings: FaxSettings, services: Services | None = None) -> None:
-        self.name = name
-        self.settings = settings
-        self.services = services
-        self._registered = False
-        self._retry: asyncio.TimerHandle | None = None
-
-    async def start(self, intake: Intake) -> None:
-        """Register with the listener, now or as soon as it is there."""
-        self._register(intake)
-
-    async def stop(self) -> None:
-        """Take no more faxes."""
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        if (
-            self._registered
-            and self.services is not None
-            and (listener := self.services.channel(self.settings.listener)) is not None
-        ):
-            listener.forget(self.name)
-        self._registered = False
-
-    def _register(self, intake: Intake) -> None:
-        assert self.services is not None
-        listener = self.services.channel(self.settings.listener)
-        if listener is None:
-            self._retry = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._register, intake)
-            return
-        listener.register(self.settings.addresses, channel="fax", via=self.name, intake=intake)
-        self._registered = True
-
-    def health(self) -> State:
-        if self._registered:
-            way = _("by channel {name}").format(name=self.settings.listener)
-            return State("up", way + ("" if ocr.available() else _("; no OCR: a person must read each fax")))
-        waiting = _("waiting for channel {name}").format(name=self.settings.listener)
-        return State("connecting" if self._retry is not None else "down", waiting)
+    def remark(self) -> str:
+        return "" if ocr.available() else _("; no OCR: a person must read each fax")
 
     def read(self, raw: RawMessage) -> Message:
         """The pages, their text if it can be had, and the sender's number from the fax server's own lines."""
         mail = read_mail(raw.body)
-        told = notice.read(f"{mail.text}\n{mail.quoted}", mail.subject)
+        told = notice.read(raw.body, mail, self.settings.forms)
+        claimed = ("station_claimed",) if told.claimed else ()
         found = self._pages(mail.attachments)
         if not found.files:
-            flags = (*mail.flags, "fax_without_pages")
+            flags = (*mail.flags, "fax_without_pages", *claimed)
             return replace(mail, sender=told.sender, pages=told.pages, flags=flags, unread=mail.unread or "fax without pages")
         total = max(found.total, told.pages)
         unread = found.unread + total - found.total
@@ -110,11 +70,14 @@ class FaxMail:
             for mail_why in (mail.unread or "").split("; ")
             if mail_why and not mail_why.startswith("attachment not read")
         ]
+        if told.broken:
+            why.append("the transmission broke off")
         if unread:
             why.append(f"fax not read: {total} pages" if unread == total else f"fax not read: {unread} of {total} pages")
         return replace(
             mail,
             text="\n".join(text for text in found.texts if text),
+            page_ends=_ends(found.texts),
             quoted="",
             attachments=tuple(found.files),
             automatic=False,
@@ -122,8 +85,23 @@ class FaxMail:
             sender=told.sender,
             pages=total,
             unread="; ".join(why) or None,
-            flags=tuple(dict.fromkeys((*mail.flags, *found.flags))),
+            flags=tuple(dict.fromkeys((*mail.flags, *found.flags, *claimed))),
         )
+
+    def picture(self, raw: RawMessage, page: int) -> Attachment | None:
+        """A page as it came, for a person."""
+        files = [file for file in read_mail(raw.body).attachments if pages.is_page_file(file.content_type, file.name)]
+        shown = [file for file in files if not pages.is_pdf(file.data)] or files
+        counts = [max(pages.count(file.data), 1) for file in shown]
+        before = 0
+        for file, count in zip(shown, counts, strict=True):
+            if before < page <= before + count:
+                drawn = pages.one(file.data, page - before - 1)
+                if drawn is None:
+                    return None
+                return Attachment(name=f"{page}.png", content_type="image/png", data=pages.png(drawn), pages=sum(counts))
+            before += count
+        return None
 
     def _pages(self, attachments: tuple[Attachment, ...]) -> Pages:
         """Every file with pages read once: HylaFAX sends the same pages as TIFF and as PDF, and the TIFF is the fax itself."""
@@ -145,14 +123,16 @@ class FaxMail:
         found.total += count
         if not (self.settings.ocr and ocr.available() and pages.available()):
             found.unread += count
+            found.texts += [""] * count
             return replace(file, pages=count)
         texts: list[str] = []
         read = 0
         try:
             for page in pages.images(file.data):
                 if page is None:
+                    texts.append("")
                     continue
-                if len(found.texts) + read >= self.settings.max_pages or time.monotonic() > until:
+                if found.read + read >= self.settings.max_pages or time.monotonic() > until:
                     break
                 done = ocr.recognise(page)
                 read += 1
@@ -165,8 +145,19 @@ class FaxMail:
             # Recognition is a large foreign program: whatever it does, the pages are kept and a person reads them.
             found.flags.append("ocr_failed")
         found.unread += count - min(read, count)
-        found.texts.extend(texts)
-        return replace(file, pages=count, text="\n".join(texts) if read else None)
+        found.read += read
+        found.texts += [*texts, *[""] * (count - len(texts))]
+        return replace(file, pages=count, text="\n".join(text for text in texts if text) if read else None)
+
+
+def _ends(texts: list[str]) -> tuple[int, ...]:
+    """Where each page ends in the text that they make together."""
+    ends: list[int] = []
+    end = 0
+    for text in texts:
+        end += len(text) + (1 if text and end else 0)
+        ends.append(end)
+    return tuple(ends)
 
 
 @hookimpl

@@ -30,7 +30,7 @@ from gateway.api import (
     hookimpl,
     inherited,
 )
-from gateway_plugins.phone import formats, spool
+from gateway_plugins.phone import formats, parcel, spool
 from gateway_plugins.phone.door import Door, Server
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class PhoneSettings(Settings):
     socket: str = Field("http", description="systemd socket taken instead of host and port where it was passed; empty: never")
     token: SecretName = Field("phone-token", description="name of the secret that holds the bearer token")
     timeout_seconds: float = Field(30, gt=0, description="a request ends after so long without an octet")
+    body_seconds: float = Field(120, gt=0, description="a body ends after so long in all, however many octets still come")
     spool: str = Field("", description="folder to which transcripts are renamed in; empty: none")
     spool_seconds: float = Field(3, gt=0, description="how often the folder is looked at")
     settle_seconds: float = Field(2, ge=0, description="a file that changed within this time is still being written")
@@ -80,7 +81,8 @@ class PhoneTranscript:
         assert self.services is not None
         s = self.settings
         token = self.services.secret(s.token)
-        door = Door(via=self.name, intake=intake, token=token, max_bytes=self.services.max_bytes, now=self.services.now)
+        door = Door(via=self.name, intake=intake, token=token, max_bytes=self.services.max_bytes, now=self.services.now,
+                    body_seconds=s.body_seconds)  # fmt: skip
         self._server = Server(door.app, timeout_seconds=s.timeout_seconds)
         await self._server.start(s.host, s.port, inherited(s.socket))
         self.port = self._server.port
@@ -106,7 +108,7 @@ class PhoneTranscript:
         """Whether the spool folder, where one is asked for, can be used."""
         folder = self.settings.spool
         if folder and not await asyncio.to_thread(os.access, folder, os.R_OK | os.W_OK | os.X_OK):
-            return f"the spool folder {folder} cannot be read and written"
+            return _("the spool folder {folder} cannot be read and written").format(folder=folder)
         return None
 
     def health(self) -> State:
@@ -117,6 +119,8 @@ class PhoneTranscript:
 
     def read(self, raw: RawMessage) -> Message:
         """One line ``speaker：text`` for each turn. Raises ``Malformed``."""
+        if raw.content_type.lower().startswith(parcel.FORM):
+            return parcel.read(raw.body, raw.content_type)
         return formats.read(raw.body, raw.content_type)
 
     async def _watch(self, folder: Path, intake: Intake) -> None:
@@ -163,7 +167,7 @@ class PhoneTranscript:
         """The file as a message. One that cannot be read is taken all the same: a person will look at it."""
         assert self.services is not None
         sender, recipient, carrier_id = "", "", spool.safe_name(spooled.path.name)
-        if spooled.content_type == formats.JSON:
+        if spooled.content_type == formats.JSON and formats.sort_of(body) == "transcript":
             try:
                 found = formats.transcript(body)
                 sender, recipient, carrier_id = found.caller, found.called, found.call_id

@@ -1,4 +1,4 @@
-"""SMS in and out through an SMSC (短信中心): one SMPP 3.4 session as transceiver.
+"""SMS in and out through an SMSC (短信中心) by SMPP 3.4: one session as transceiver, or a receiver and a transmitter.
 
 Wire format: SMPP 3.4 (``gateway_plugins.smpp.pdu``). A ``deliver_sm`` is answered with status 0 only when intake has it
 on stable storage; storage trouble is ``ESME_RX_T_APPN``, which the SMSC retries. Every part of a long message is taken
@@ -8,44 +8,32 @@ by itself.
 from __future__ import annotations
 
 import asyncio
-import logging
 from random import Random
-from typing import Any, ClassVar, Literal
-
-from msgspec import Struct
+from typing import ClassVar, Literal
 
 from gateway.api import (
-    Channel,
     Field,
     Intake,
-    Malformed,
     Message,
     Outcome,
     RawMessage,
+    Receipt,
     SecretName,
     Services,
-    StorageTrouble,
-    TooLarge,
     TryLater,
     _,
     hookimpl,
 )
 from gateway.api import Settings as BaseSettings
+from gateway_plugins.carrier.channel import CarrierChannel, Health
+from gateway_plugins.carrier.session import endpoint
 from gateway_plugins.smpp import inbound
 from gateway_plugins.smpp.pdu import Pdu, Sm, Status
-from gateway_plugins.smpp.session import Session, SessionSettings
-
-log = logging.getLogger(__name__)
+from gateway_plugins.smpp.session import BindMode, Session, SessionSettings
 
 _DATA_CODING = {"gsm": 0, "latin-1": 3, "ucs2": 8}
 _UDHI = 0x40
-
-
-class SmsHealth(Struct, frozen=True):
-    """How the session is."""
-
-    state: Literal["up", "connecting", "down"]
-    detail: str
+_STATES = ("down", "connecting", "up")
 
 
 class Settings(BaseSettings):
@@ -62,69 +50,66 @@ class Settings(BaseSettings):
     )
     enquire_link: float = Field(default=30.0, gt=0, description="seconds between enquire_link")
     request_timeout: float = Field(default=10.0, gt=0, description="seconds to wait for an answer, then try again later")
+    bind: Literal["transceiver", "receiver", "transmitter", "pair"] = Field(
+        default="transceiver",
+        description="transceiver; receiver or transmitter: one way only; pair: a session for each way",
+    )
     window: int = Field(default=10, ge=1, le=1000, description="messages out that may be unanswered at once")
     reconnect_min: float = Field(default=1.0, gt=0, description="seconds before the first new attempt after a loss")
     reconnect_max: float = Field(default=60.0, gt=0, description="the longest wait between two attempts")
 
 
-class SmsSmpp:
+class SmsSmpp(CarrierChannel):
     """The channel; it is also the ``SmsCarrier`` of ``to_sms``."""
 
     kind: ClassVar[str] = "sms_smpp"
-    channel: ClassVar[Channel] = "sms"
     Settings: ClassVar[type[BaseSettings]] = Settings
-    reads_in: ClassVar[Literal["inline", "parse", "ocr"]] = "inline"
+    settings: Settings
+    too_large = Status.ESME_RX_R_APPN
 
-    def __init__(self, name: str, settings: Any, services: Services | None = None) -> None:
-        self.name = name
-        self.settings: Settings = settings
-        self._services = services
-        self._intake: Intake | None = None
-        self._session: Session | None = None
+    def __init__(self, name: str, settings: Settings, services: Services | None = None) -> None:
+        super().__init__(name, settings, services)
+        self._sessions: dict[BindMode, Session] = {}
 
     async def start(self, intake: Intake) -> None:
         """Begin to connect; the SMSC need not be there yet."""
-        if self._services is None:
-            raise RuntimeError("a channel that was made only to read cannot start")
+        services, bind = self.services, self.settings.bind
         self._intake = intake
+        modes: tuple[BindMode, ...] = ("receiver", "transmitter") if bind == "pair" else (bind,)
+        self._sessions = {mode: self._session(mode, services) for mode in modes}
+        for session in self._sessions.values():
+            session.start()
+
+    def _session(self, mode: BindMode, services: Services) -> Session:
         settings = self.settings
-        self._session = Session(
+        return Session(
             SessionSettings(
                 endpoint=endpoint(settings.host, settings.port),
-                system_id=settings.system_id,
-                password=self._services.secret(settings.password),
+                name=settings.system_id,
+                password=services.secret(settings.password),
                 system_type=settings.system_type,
-                enquire_link=settings.enquire_link,
+                bind=mode,
+                keep_alive=settings.enquire_link,
                 request_timeout=settings.request_timeout,
                 window=settings.window,
                 reconnect_min=settings.reconnect_min,
                 reconnect_max=settings.reconnect_max,
             ),
-            self._deliver,
-            alarm=self._alarm,
-            random=Random(f"{self.name}/{settings.system_id}"),  # noqa: S311  (jitter, not a secret)
+            self._answer,
+            alarm=self.alarm,
+            random=Random(f"{self.name}/{settings.system_id}/{mode}"),  # noqa: S311  (jitter, not a secret)
         )
-        self._session.start()
 
     async def stop(self) -> None:
         """Answer what is in hand, unbind and close."""
-        if self._session is not None:
-            await self._session.stop()
+        await asyncio.gather(*(session.stop() for session in self._sessions.values()))
 
-    async def probe(self) -> str | None:
-        """Whether the SMSC takes a connection. No bind: a second one under our name may end the first."""
-        try:
-            _reader, writer = await asyncio.open_connection(self.settings.host, self.settings.port)
-        except OSError as error:
-            return _("no connection: {why}").format(why=error.strerror or type(error).__name__)
-        writer.close()
-        return None
-
-    def health(self) -> SmsHealth:
-        """The session's state."""
-        if self._session is None:
-            return SmsHealth("down", _("not started"))
-        return SmsHealth(self._session.state, self._session.detail)
+    def health(self) -> Health:
+        """The state of the session; of a pair, the worse one's."""
+        if not self._sessions:
+            return Health("down", _("not started"))
+        worst = min(self._sessions.values(), key=lambda session: _STATES.index(session.state))
+        return Health(worst.state, worst.detail)
 
     def read(self, raw: RawMessage) -> Message:
         """Text of one part or of all parts; see ``gateway_plugins.smpp.inbound``. Raises ``Malformed``."""
@@ -132,10 +117,11 @@ class SmsSmpp:
 
     async def submit(self, to: str, part: bytes, *, encoding: str, udh: bytes, receipt: bool) -> Outcome:
         """Send one part; ``encoding`` is gsm (one septet to an octet), latin-1 or ucs2. ``to``: E.164 or short."""
-        if self._session is None:
-            return TryLater(_("the SMSC is not connected"))
+        session = self._sessions.get("transceiver") or self._sessions.get("transmitter")
+        if session is None:
+            return TryLater(_("the carrier is not connected"))
         source = self.settings.source_addr
-        return await self._session.submit(
+        return await session.submit(
             Sm(
                 source_addr_ton=1 if source.startswith("+") else 0,
                 source_addr_npi=1 if source.lstrip("+").isdigit() else 0,
@@ -150,41 +136,20 @@ class SmsSmpp:
             )
         )
 
-    async def _deliver(self, pdu: Pdu) -> int:
-        """Take a deliver_sm; the status to answer with. 0 is said only of what is on stable storage."""
-        assert self._intake is not None
-        assert self._services is not None
-        try:
-            if inbound.is_receipt(pdu):
-                await self._receipt(pdu, self._intake)
-            else:
-                await self._intake.accept(inbound.raw_message(pdu, via=self.name, received_at=self._services.now()))
-        except StorageTrouble:
-            return Status.ESME_RX_T_APPN
-        except TooLarge:
-            return Status.ESME_RX_R_APPN
-        return Status.ESME_ROK
+    def is_receipt(self, pdu: Pdu) -> bool:
+        return inbound.is_receipt(pdu)
 
-    async def _receipt(self, pdu: Pdu, intake: Intake) -> None:
-        try:
-            receipt = inbound.receipt(pdu, via=self.name)
-        except Malformed as error:
-            # Sent again it would say no more than now: take it, and tell the operator.
-            self._alarm(_("a delivery receipt could not be read: {why}").format(why=error))
-            return
-        if receipt is not None:
-            await intake.receipt(receipt)
+    def receipt(self, pdu: Pdu) -> Receipt | None:
+        return inbound.receipt(pdu, via=self.name)
 
-    def _alarm(self, why: str) -> None:
-        log.warning("%s: %s", self.name, why)
-        if self._services is not None:
-            self._services.alarm(why, channel=self.name)
+    def message(self, pdu: Pdu) -> RawMessage:
+        return inbound.raw_message(pdu, via=self.name, received_at=self.services.now())
 
+    def trouble(self) -> int:
+        return Status.ESME_RX_T_APPN
 
-def endpoint(host: str, port: int) -> str:
-    """A Twisted client endpoint; the colons of an IPv6 address are quoted."""
-    quoted = host.replace("\\", "\\\\").replace(":", "\\:")
-    return f"tcp:host={quoted}:port={port}"
+    async def _answer(self, pdu: Pdu) -> int:
+        return await self.take(pdu) or Status.ESME_ROK
 
 
 @hookimpl

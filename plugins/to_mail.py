@@ -1,12 +1,14 @@
 """Mail out (to_mail): one mail per delivery to the office's address, through the mail server of the house.
 
 ``X-Gateway-Incident`` and ``X-Gateway-Delivery`` and the Message-ID stay the same over retries, so that a second copy (our
-commit fell between the server's yes and a crash) can be told. Sources: RFC 5321 section 4.2 (replies), RFC 3463 (status codes).
+commit fell between the server's yes and a crash) can be told. Sources: RFC 5321 section 4.2 (replies), RFC 3463 (status codes),
+RFC 3461 (DSN), RFC 5322 section 3.6.4 (threading).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -14,13 +16,16 @@ from typing import ClassVar, Literal
 
 import aiosmtplib
 
-from gateway.api import Delivered, Delivery, Field, Outcome, Refused, Services, Settings, TryLater, hookimpl
+from gateway.api import ChannelName, Delivered, Delivery, Field, Outcome, Refused, Services, Settings, TryLater, _, hookimpl
+from gateway_plugins.mailtext.dsn import envelope_id
 
 _ADDRESS = re.compile(r"[^\s<>@,;:\"()\[\]\\]{1,64}@[A-Za-z0-9\u0080-\uffff.-]{1,253}")
 _QUEUED = re.compile(r"(?:queued as|accepted as|queue[d_ -]*id[=: ]+|\bid[=: ]+)\s*<?([\w.@-]+)", re.I)
 _STATUS = re.compile(r"^[245]\.\d{1,3}\.\d{1,3}")
-_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}")
+_HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}|Auto-Submitted|In-Reply-To|References")
+"""What a delivery may add: its own marks, that it is an answer by a machine (RFC 3834), and what it answers to."""
 REF_CHARS = 200
+PART_SECONDS = 1.0
 
 
 class MailSettings(Settings):
@@ -32,11 +37,18 @@ class MailSettings(Settings):
         "opportunistic",
         description="STARTTLS if offered (opportunistic), always (starttls), TLS from the first octet (tls), or none",
     )
-    verify: bool = Field(True, description="check the server's certificate where TLS is used")
+    verify: bool = Field(True, description="check the server's certificate where TLS is demanded")
     ca_file: str = Field("", description="PEM file of the authority that signed it, besides the system's")
     username: str = Field("", description="account at the mail server; empty: none is asked for")
     password: str = Field("", description="name of the secret that holds its password")
     from_address: str = Field(description="sender of our mail")
+    reply_to: str = Field("", description="where answers are to go, if not to the sender")
+    dsn: Literal["off", "failure", "all"] = Field(
+        "failure", description="what the server is asked to report later where it can (DSN): nothing, failures, or arrivals too"
+    )
+    dsn_channel: ChannelName = Field(
+        "", description="the mail channel by which such reports come to from_address; empty: they are mails like others"
+    )
     hostname: str = Field("localhost", description="our name in EHLO")
     timeout_seconds: float = Field(30, gt=0, description="for the connection and for each reply")
     max_connections: int = Field(8, ge=1, description="mails on their way at one time")
@@ -66,28 +78,39 @@ class ToMail:
             async with self._smtp():
                 return None
         except aiosmtplib.SMTPResponseException as error:
-            return f"the mail server answered {_code(error.code, error.message)}"
+            return _answered(error.code, error.message)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            return f"no mail server ({type(error).__name__})"
+            return _("no mail server ({error})").format(error=type(error).__name__)
 
     async def send(self, delivery: Delivery) -> Outcome:
         """4xx and every trouble of the connection: later. 5xx for this mail or address: never by this way."""
-        if _ADDRESS.fullmatch(delivery.address) is None:
-            return Refused("the address is not a mail address")
+        addresses = addresses_of(delivery.address)
+        if not addresses:
+            return Refused(_("the address is not a mail address"))
+        taken = [one for one in delivery.progress.get("taken", []) if one in addresses]
+        todo = [one for one in addresses if one not in taken] or list(addresses)
         async with self._places:
             try:
                 async with asyncio.timeout(4 * self.settings.timeout_seconds):
-                    return await self._send(delivery)
+                    return await self._send(delivery, todo, taken)
             except aiosmtplib.SMTPAuthenticationError as error:
-                return TryLater(f"the mail server does not accept our account ({_code(error.code, error.message)})")
+                return TryLater(
+                    _("the mail server does not accept our account ({code})").format(code=_code(error.code, error.message))
+                )
             except aiosmtplib.SMTPRecipientsRefused as error:
-                return _judged(error.recipients[0].code, error.recipients[0].message)
+                refused = {one.recipient: (one.code, one.message) for one in error.recipients}
+                return self._some_refused(delivery, refused, taken, ())
             except aiosmtplib.SMTPConnectResponseError as error:
-                return TryLater(f"the mail server is not ready ({_code(error.code, error.message)})")
+                return TryLater(_("the mail server is not ready ({code})").format(code=_code(error.code, error.message)))
             except aiosmtplib.SMTPResponseException as error:
                 return _judged(error.code, error.message)
             except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-                return TryLater(f"no mail server ({type(error).__name__})")
+                return TryLater(_("no mail server ({error})").format(error=type(error).__name__))
+
+    @property
+    def receipts_from(self) -> str:
+        """The channel that reports of mail servers come by."""
+        return self.settings.dsn_channel
 
     def _smtp(self) -> aiosmtplib.SMTP:
         s = self.settings
@@ -99,39 +122,116 @@ class ToMail:
             timeout=s.timeout_seconds,
             use_tls=s.security == "tls",
             start_tls={"none": False, "tls": False, "starttls": True, "opportunistic": None}[s.security],
-            validate_certs=s.verify,
+            # Opportunistic is encryption without knowing with whom: who can forge the server can also hide that it offers TLS.
+            validate_certs=s.verify and s.security != "opportunistic",
             cert_bundle=s.ca_file or None,
             username=s.username or None,
             password=password,
         )
 
-    async def _send(self, delivery: Delivery) -> Delivered:
-        sender = self.settings.from_address
-        async with self._smtp() as smtp:
-            _, text = await smtp.send_message(mail_of(delivery, sender), sender=sender, recipients=[delivery.address])
+    async def _send(self, delivery: Delivery, todo: list[str], taken: list[str]) -> Outcome:
+        s = self.settings
+        mail = mail_of(delivery, s.from_address, s.reply_to)
+        named = envelope_id(delivery.id, delivery.attempt, len(todo))
+        smtp = self._smtp()
+        try:
+            await smtp.connect()
+            asked: dict[str, list[str]] = {}
+            if smtp.last_ehlo_response is None:
+                with contextlib.suppress(aiosmtplib.SMTPHeloError):  # one that knows no EHLO is greeted by HELO as it sends
+                    await smtp.ehlo()
+            if s.dsn != "off" and smtp.supports_extension("dsn"):
+                when = "FAILURE,DELAY" if s.dsn == "failure" else "SUCCESS,FAILURE,DELAY"
+                asked = {"mail_options": ["RET=HDRS", f"ENVID={named}"], "rcpt_options": [f"NOTIFY={when}"]}
+            refused, text = await smtp.send_message(mail, sender=s.from_address, recipients=todo, **asked)
+        finally:
+            await _part(smtp)
         found = _QUEUED.search(text)
-        return Delivered((found[1] if found else text.strip()[:REF_CHARS],))
+        refs = (found[1] if found else text.strip()[:REF_CHARS],)
+        if s.dsn_channel:
+            refs = (*refs, named, named.partition(".")[0])
+        if refused:
+            said = {one: (answer.code, answer.message) for one, answer in refused.items()}
+            return self._some_refused(delivery, said, taken, refs, todo)
+        return Delivered(refs)
+
+    def _some_refused(
+        self,
+        delivery: Delivery,
+        refused: dict[str, tuple[int, str]],
+        taken: list[str],
+        refs: tuple[str, ...],
+        todo: list[str] | None = None,
+    ) -> Outcome:
+        """Some addresses of one way were refused, maybe all: those that may pass are tried again alone, and the office has the
+        mail as soon as one address of its has it; which it has not is an alarm."""
+        have = [*taken, *(one for one in todo or () if one not in refused)]
+        passing = {one: said for one, said in refused.items() if not 500 <= said[0] < 600}
+        code, text = next(iter((passing or refused).values()))
+        if not have:
+            return _judged(code, text)
+        if passing:
+            why = _("the mail server answered {code} for {count} of {all} addresses")
+            told = why.format(code=_code(code, text), count=len(passing), all=len(have) + len(refused))
+            return TryLater(told, progress={"taken": have})
+        if self.services is not None:
+            why = _("{addresses} of {office} refused ({code}); its other addresses have the mail")
+            told = why.format(addresses=", ".join(refused), office=delivery.destination, code=_code(code, text))
+            self.services.alarm(told, delivery=delivery.id)
+        return Delivered(refs)
 
 
-def mail_of(delivery: Delivery, sender: str) -> EmailMessage:
-    """The mail of a delivery: the same octets at each attempt but for the date, which the server adds."""
+async def _part(smtp: aiosmtplib.SMTP) -> None:
+    """Leave, politely but not for long: what the server has answered stands, whatever becomes of the line."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(PART_SECONDS):
+            await smtp.quit()
+    smtp.close()
+
+
+def addresses_of(text: str) -> tuple[str, ...]:
+    """The addresses of a way: one, or several with commas between them; none where any of them is no address."""
+    found = tuple(dict.fromkeys(one.strip() for one in text.split(",")))
+    return found if all(_ADDRESS.fullmatch(one) for one in found) else ()
+
+
+def mail_of(delivery: Delivery, sender: str, reply_to: str = "") -> EmailMessage:
+    """The mail of a delivery: the same octets at each attempt but for the date, which the server adds.
+
+    All mails of an incident answer one that was never sent, so that a mail program shows them as one thread; an answer to any
+    of them names our Message-ID, which holds the delivery's id.
+    """
+    domain = sender.rpartition("@")[2] or "localhost"
     mail = EmailMessage(policy=SMTP_POLICY)
     mail["From"] = sender
-    mail["To"] = delivery.address
+    mail["To"] = ", ".join(addresses_of(delivery.address)) or delivery.address
+    if reply_to:
+        mail["Reply-To"] = reply_to
     mail["Subject"] = re.sub(r"\s+", " ", delivery.subject).strip()
-    mail["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9._-]', '-', delivery.id)}@{sender.rpartition('@')[2] or 'localhost'}>"
+    mail["Message-ID"] = f"<{_word(delivery.id)}@{domain}>"
+    if delivery.incident:
+        mail["In-Reply-To"] = mail["References"] = f"<incident-{_word(delivery.incident)}@{domain}>"
     headers = {"X-Gateway-Delivery": delivery.id} | ({"X-Gateway-Incident": delivery.incident} if delivery.incident else {})
     for name, value in (headers | delivery.headers).items():
         if _HEADER.fullmatch(name):
+            del mail[name]
             mail[name] = re.sub(r"\s+", " ", value).strip()
     mail.set_content(delivery.text, charset="utf-8", cte="base64")
     return mail
 
 
+def _word(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)
+
+
 def _judged(code: int, text: str) -> Outcome:
     """A reply to this very mail. The server's words stay out: a filter may quote the mail in them."""
-    why = f"the mail server answered {_code(code, text)}"
+    why = _answered(code, text)
     return Refused(why) if 500 <= code < 600 else TryLater(why)
+
+
+def _answered(code: int, text: str) -> str:
+    return _("the mail server answered {code}").format(code=_code(code, text))
 
 
 def _code(code: int, text: str) -> str:

@@ -1,7 +1,8 @@
 """SMS to an office's duty phone, through a channel that can also send (``SmsCarrier``).
 
 The text is cut into parts as 3GPP TS 23.040 concatenates them, never inside a character. Parts that the carrier took
-are remembered in ``TryLater.progress``: a second attempt goes on after them. Each part's id comes back for its receipt.
+are remembered in ``TryLater.progress``: a second attempt goes on after them. Each part's id comes back for its receipt. A carrier
+that cuts texts itself (``TextCarrier``: a modem's daemon, a cloud service) is given the whole.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ class ToSms:
         carrier = self._services.channel(self.settings.carrier) if self._services is not None else None
         if carrier is None:
             return TryLater(_("the carrier {name} is not running").format(name=self.settings.carrier))
+        if hasattr(carrier, "send_text"):
+            words = delivery.short_text or delivery.text
+            whole: Outcome = await carrier.send_text(to, words, key=delivery.id, receipt=self.settings.receipts)
+            return whole
         refs = taken(delivery.progress, len(parts))
         for part in parts[len(refs) :]:
             outcome: Outcome = await carrier.submit(

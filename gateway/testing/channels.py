@@ -17,6 +17,7 @@ from gateway.testing.quiet import CANARY, says, silent_about
 from gateway.testing.wire import RUBBISH, Send
 
 STATES = ("up", "connecting", "down")
+PNG = b"\x89PNG"
 START_SECONDS = 10.0
 STOP_SECONDS = 10.0
 
@@ -102,7 +103,9 @@ def check_read(cls: type[Any], settings: Any, raw: RawMessage) -> Message:
 
 
 def check_rubbish(cls: type[Any], settings: Any, raw: RawMessage) -> None:
-    """``read`` of anything gives a message or ``Malformed``, whose text says where and what but quotes nothing."""
+    """``read`` of anything gives a message or ``Malformed``, whose text says where and what but quotes nothing; so does
+    ``picture``, where the channel draws pages."""
+    _check_pictures(cls, settings, raw)
     try:
         message = cls("under-test", settings, None).read(raw)
     except Malformed as fault:
@@ -111,6 +114,21 @@ def check_rubbish(cls: type[Any], settings: Any, raw: RawMessage) -> None:
     except Exception as error:
         raise AssertionError(f"read() of rubbish raised {type(error).__name__}, not Malformed") from None
     assert isinstance(message, Message), f"read() of rubbish returned {type(message).__name__}, not Message"
+
+
+def _check_pictures(cls: type[Any], settings: Any, raw: RawMessage) -> None:
+    reader = cls("under-test", settings, None)
+    if not hasattr(reader, "picture"):
+        return
+    for page in (0, 1, 10_000):
+        try:
+            drawn = reader.picture(raw, page)
+        except Malformed as fault:
+            assert not says(str(fault), CANARY), "Malformed repeats the content"
+            continue
+        except Exception as error:
+            raise AssertionError(f"picture() of rubbish raised {type(error).__name__}, not Malformed") from None
+        assert drawn is None or drawn.data.startswith(PNG), "picture() gave no PNG"
 
 
 def _read(reader: Any, raw: RawMessage) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.api import Delivered, Outcome, RawMessage, Receipt, StorageTrouble, TooLarge
+from gateway.api import Delivered, Delivery, Outcome, RawMessage, Receipt, StorageTrouble, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,11 @@ class MemoryServices:
     at: datetime = datetime(2026, 3, 6, 0, 0, tzinfo=UTC)
     alarms: list[str] = field(default_factory=list)
     clock: MemoryClock | None = None
+    papers: dict[str, bytes] = field(default_factory=dict)
+
+    async def paper(self, delivery: Delivery, form: str) -> bytes | None:
+        """The pages that the test gave for ``form``; None where it gave none, so that a plain page is sent."""
+        return self.papers.get(form)
 
     @property
     def now(self) -> Callable[[], datetime]:

@@ -75,7 +75,9 @@ class TcpPeer:
                 await reader.read()
             elif self.mode != "closes":
                 out = _Slow(writer) if self.mode == "slow" else writer
-                self._taken += await self._talk(reader, out, self.mode)  # type: ignore[arg-type]
+                # Not in one line: += would read the count before others that are served meanwhile have added to it.
+                took = await self._talk(reader, out, self.mode)  # type: ignore[arg-type]
+                self._taken += took
                 if isinstance(out, _Slow):
                     await out.trickle()
         except (ConnectionError, asyncio.IncompleteReadError, ValueError):

@@ -143,7 +143,7 @@ def odd_reports() -> list[Report]:
         Report(text=""),
         sample_report(occurred=None, place=None, unit=None, kind=None, measures=(), evidence={}, **nothing),
         sample_report(**unknown),
-        sample_report(deaths=Figure(value=0), injured=Figure(value=3, qualifier="range", max=5)),
+        sample_report(deaths=Figure(value=0), injured=Figure(value=5, qualifier="range", low=3, max=5)),
         sample_report(deaths=Figure(value=10**9, qualifier="at_least"), loss_yuan=Figure(value=0.5, qualifier="nearly")),
         sample_report(occurred=Occurred(value="2026", precision="year"), place=Place(text="")),
         sample_report(correction=True, withdrawal=True, kind="续报", refers_to="2026-0001", cites=("事故类-2",)),

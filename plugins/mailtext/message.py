@@ -136,6 +136,12 @@ def _text(part: tree.Part, budget: tree.Budget) -> str:
     if part.kind == "text/html" and codec_of(label) is None:
         label = _meta_charset(octets) or label
     done = decode(octets, label)
+    if (done.repaired or _binary(done.text)) and (head := tree.first_encoded(part)) is not None:
+        # A list or a scanner has put something behind the encoded text; the text before it is one all the same.
+        before = decode(head, label)
+        if not before.repaired and not _binary(before.text):
+            done = before
+            budget.reach("what follows the encoded text is not text")
     if done.repaired:
         budget.flag("charset_repaired")
     if len(done.text) > budget.limits.text_chars:

@@ -193,6 +193,23 @@ def transfer_decoded(part: Part, budget: Budget) -> bytes:
     return part.content
 
 
+def first_encoded(part: Part) -> bytes | None:
+    """What base64 says up to its own end, where more follows it: the first line that is padded or shorter than those before
+    it, or what stands before a longer one. None where the content is not base64 or ends there."""
+    if part.headers.word("content-transfer-encoding") != "base64":
+        return None
+    content = part.content.lstrip(b"\n")
+    usual, at = _line_end(content, 0, len(content)), 0
+    while at < len(content):
+        stop = _line_end(content, at, len(content))
+        if stop - at > usual:
+            return h.unbase64(content[:at])
+        if stop - at < usual or b"=" in content[at:stop]:
+            return h.unbase64(content[:stop]) if content[stop:].strip() else None
+        at = stop + 1
+    return None
+
+
 def _unuu(content: bytes) -> bytes:
     """uuencode, as older fax servers send it. Lines that do not decode are left out."""
     out: list[bytes] = []

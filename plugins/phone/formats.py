@@ -1,4 +1,4 @@
-"""Transcripts as they arrive: JSON with speakers, WebVTT (and SRT), plain text. Pure.
+"""Transcripts as they arrive: JSON with speakers or of a recogniser, WebVTT (and SRT), plain text, the telephone log form. Pure.
 
 Sources: the JSON form in docs/channels/phone_transcript.md; WebVTT, W3C Candidate Recommendation 4 April 2019 (voice spans).
 """
@@ -6,18 +6,23 @@ Sources: the JSON form in docs/channels/phone_transcript.md; WebVTT, W3C Candida
 from __future__ import annotations
 
 import io
+import json
 import re
 from datetime import datetime
+from typing import Any, Literal
 
 import msgspec
 import webvtt
 from msgspec import Struct
 
-from gateway.api import Malformed, Message
+from gateway.api import Attachment, Malformed, Message
 from gateway_plugins.mailtext.charset import decode
+from gateway_plugins.phone import recognisers, slip
 
+MOST_ELEMENTS = 100_000
 JSON, VTT, SRT, PLAIN = "application/json", "text/vtt", "application/x-subrip", "text/plain"
 NO_SPEECH = "no speech in the transcript"
+NOT_TRANSCRIBED = "recording not transcribed: 1"
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]{1,200})>")
 _SPAN = re.compile(r"</?[a-zA-Z0-9.:][^>]{0,200}>|</?[a-zA-Z]>")
 _CUE_TIME = re.compile(r"\d\d:\d\d[.,:]\d+[\d.,:]*\s+-->\s+\d")
@@ -61,12 +66,36 @@ def transcript(body: bytes) -> Transcript:
     return found
 
 
+def sort_of(body: bytes) -> Literal["transcript", "slip", "recogniser"]:
+    """Which of the JSON forms this is: our own transcript, the telephone log form, or what a recogniser wrote."""
+    try:
+        value: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return "transcript"  # which says what is wrong with it
+    if isinstance(value, dict) and value.get("form") == "phone-log":
+        return "slip"
+    return "recogniser" if recognisers.known(value) else "transcript"
+
+
+def few(body: bytes) -> None:
+    """Raises ``Malformed`` for JSON of more elements than any call has: each costs far more memory and time than its octets."""
+    if body.count(b",") >= MOST_ELEMENTS:
+        raise Malformed(f"$: has more than {MOST_ELEMENTS} elements")
+
+
 def check(body: bytes, content_type: str) -> None:
     """Whether ``body`` can be read. Raises ``Malformed`` with where and what; called before a receipt is given."""
     if not body.strip():
         raise Malformed("body: is empty")
     if content_type == JSON:
-        transcript(body)
+        few(body)
+        sort = sort_of(body)
+        if sort == "slip":
+            slip.read(body)
+        elif sort == "recogniser":
+            recognisers.turns(json.loads(body))
+        else:
+            transcript(body)
     elif content_type in (VTT, SRT):
         captions(body, content_type)
 
@@ -74,9 +103,17 @@ def check(body: bytes, content_type: str) -> None:
 def read(body: bytes, content_type: str) -> Message:
     """The transcript as a message, a line ``speaker：text`` for each turn. Raises ``Malformed``."""
     if content_type == JSON:
+        sort = sort_of(body)
+        if sort == "slip":
+            return slip.message(slip.read(body))
+        if sort == "recogniser":
+            return _message([_line(speaker, text) for speaker, text in recognisers.turns(json.loads(body))])
         found = transcript(body)
         lines = [_line(segment.speaker, segment.text) for segment in found.segments]
         return _message(lines, sent_at=found.started_at)
+    if content_type.startswith("audio/"):
+        recording = Attachment(name="", content_type=content_type, data=body)
+        return Message(text="", attachments=(recording,), unread=NOT_TRANSCRIBED)
     if content_type in (VTT, SRT):
         return _message([_line(speaker, text) for speaker, text in captions(body, content_type)])
     done = decode(body, None)

@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", "~")
 TYPES = {".json": formats.JSON, ".vtt": formats.VTT, ".srt": formats.SRT, ".txt": formats.PLAIN}
+AUDIO = {
+    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".amr": "audio/amr", ".m4a": "audio/mp4",
+    ".gsm": "audio/gsm",
+}  # fmt: skip
 OTHER = "application/octet-stream"
 
 
@@ -39,7 +43,7 @@ class Spooled(Struct, frozen=True):
 
     @property
     def content_type(self) -> str:
-        return TYPES.get(self.path.suffix.lower(), OTHER)
+        return (TYPES | AUDIO).get(self.path.suffix.lower(), OTHER)
 
 
 def scan(folder: Path, *, seen: Seen, now: float, settle_seconds: float) -> list[Spooled]:

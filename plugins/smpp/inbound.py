@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -110,10 +111,9 @@ def receipt(pdu: Pdu, *, via: str) -> Receipt | None:
 def read(raw: RawMessage, default: text.Coding) -> Message:
     """The text of a stored message: one part's body, or the JSON list of all parts' bodies in base64 with null for one
     that never came. ``default`` is what the carrier means by data_coding 0. Raises ``Malformed``."""
-    bodies = _bodies(raw.body)
     sent_at: datetime | None = None
     fragments: list[text.Fragment | None] = []
-    for body in bodies:
+    for body in bodies(raw.body):
         if body is None:
             fragments.append(None)
         elif raw.content_type == HEX_TYPE:
@@ -122,17 +122,23 @@ def read(raw: RawMessage, default: text.Coding) -> Message:
             sent_at = sent_at or delivered.sent_at
         else:
             fragments.append(_fragment(body, default))
-    joined = text.join(fragments)
-    flags = (("partial", joined.partial), ("charset_repaired", joined.repaired))
+    return joined(fragments, sent_at)
+
+
+def joined(fragments: Sequence[text.Fragment | None], sent_at: datetime | None = None) -> Message:
+    """The message of all parts, with the remarks that its text calls for."""
+    whole = text.join(fragments)
+    flags = (("partial", whole.partial), ("charset_repaired", whole.repaired))
     return Message(
-        text=joined.text,
+        text=whole.text,
         sent_at=sent_at,
-        unread=_("part of the message is binary, not text") if joined.binary else None,
+        unread=_("part of the message is binary, not text") if whole.binary else None,
         flags=tuple(flag for flag, there in flags if there),
     )
 
 
-def _bodies(body: bytes) -> list[bytes | None]:
+def bodies(body: bytes) -> list[bytes | None]:
+    """The parts of a stored message: one, or the JSON list that intake makes of several. Raises ``Malformed``."""
     if not body.startswith(b"["):
         return [body]
     try:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
+
+from gateway_plugins.carrier import frames
+from gateway_plugins.carrier.frames import Broken, Unwritable
 
 HEADER = 16
 DEFAULT_LIMIT = 70_000
@@ -40,6 +43,9 @@ class Command(IntEnum):
     BIND_TRANSCEIVER_RESP = 0x8000_0009
     ENQUIRE_LINK = 0x0000_0015
     ENQUIRE_LINK_RESP = 0x8000_0015
+    ALERT_NOTIFICATION = 0x0000_0102
+    DATA_SM = 0x0000_0103
+    DATA_SM_RESP = 0x8000_0103
 
 
 class Status(IntEnum):
@@ -84,7 +90,7 @@ class Tag(IntEnum):
     MESSAGE_STATE = 0x0427
 
 
-class PduError(ValueError):
+class PduError(Unwritable):
     """A PDU that cannot be written or read; ``status`` is the command_status to answer with."""
 
     def __init__(self, what: str, status: int = Status.ESME_RINVCMDLEN) -> None:
@@ -149,8 +155,23 @@ class Sm(Body, frozen=True, kw_only=True):
     short_message: bytes = b""
 
 
+class Data(Body, frozen=True, kw_only=True):
+    """data_sm (section 4.7): the text stands in the parameter message_payload."""
+
+    service_type: str = ""
+    source_addr_ton: int = 0
+    source_addr_npi: int = 0
+    source_addr: str = ""
+    dest_addr_ton: int = 0
+    dest_addr_npi: int = 0
+    destination_addr: str = ""
+    esm_class: int = 0
+    registered_delivery: int = 0
+    data_coding: int = 0
+
+
 class SmResp(Body, frozen=True, kw_only=True):
-    """The answer to submit_sm (the SMSC's message id, as written) and deliver_sm (unused, empty)."""
+    """The answer to submit_sm (the SMSC's message id, as written), deliver_sm (unused, empty) and data_sm."""
 
     message_id: str = ""
 
@@ -200,6 +221,8 @@ _BODIES: dict[int, type[Body]] = {
     Command.BIND_TRANSCEIVER_RESP: BindResp,
     Command.SUBMIT_SM: Sm,
     Command.DELIVER_SM: Sm,
+    Command.DATA_SM: Data,
+    Command.DATA_SM_RESP: SmResp,
     Command.SUBMIT_SM_RESP: SmResp,
     Command.DELIVER_SM_RESP: SmResp,
     Command.ENQUIRE_LINK: Empty,
@@ -219,7 +242,8 @@ def _layout(body: type[Body]) -> tuple[tuple[str, type], ...]:
     return tuple((name, type(default)) for name, default in named)
 
 
-_LAYOUTS: dict[type[Body], tuple[tuple[str, type], ...]] = {body: _layout(body) for body in (Empty, Bind, BindResp, Sm, SmResp)}
+_KINDS = (Empty, Bind, BindResp, Sm, Data, SmResp)
+_LAYOUTS: dict[type[Body], tuple[tuple[str, type], ...]] = {body: _layout(body) for body in _KINDS}
 
 
 def encode(pdu: Pdu) -> bytes:
@@ -333,44 +357,21 @@ def generic_nack(status: int, sequence: int = 0) -> Pdu:
     return Pdu(command=Command.GENERIC_NACK, sequence=sequence, status=status)
 
 
-class Broken(Struct, frozen=True, kw_only=True):
-    """Bytes that are no PDU: ``answer`` is what to send back; after a ``fatal`` one the stream has no frames."""
+class Framer(frames.Framer):
+    """Cuts a stream into PDUs."""
 
-    answer: Pdu
-    fatal: bool
-    why: str
-
-
-class Framer:
-    """Cuts a stream into PDUs. Holds at most one unfinished PDU of ``limit`` octets."""
+    header: ClassVar[int] = HEADER
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
-        self.limit = limit
-        self._buffer = bytearray()
-        self._dead = False
+        super().__init__(limit)
 
-    def feed(self, data: bytes) -> Iterator[Pdu | Broken]:
-        """Take bytes as they arrive; yield every PDU that is whole. After a fatal fault nothing more comes out."""
-        if self._dead:
-            return
-        self._buffer += data
-        while len(self._buffer) >= 4:
-            length = int.from_bytes(self._buffer[:4], "big")
-            if not HEADER <= length <= self.limit:
-                self._dead = True
-                self._buffer.clear()
-                yield Broken(answer=generic_nack(Status.ESME_RINVCMDLEN), fatal=True, why="command_length out of range")
-                return
-            if len(self._buffer) < length:
-                return
-            frame = bytes(self._buffer[:length])
-            del self._buffer[:length]
-            yield _read(frame)
+    def read(self, frame: bytes) -> Pdu | Broken:
+        """The PDU, or what to answer."""
+        return _read(frame)
 
-    @property
-    def pending(self) -> int:
-        """Octets of a PDU that is not whole yet."""
-        return len(self._buffer)
+    def lost(self) -> Broken:
+        """A command_length that cannot be: section 4.3.1 asks for a generic_nack."""
+        return Broken(answer=generic_nack(Status.ESME_RINVCMDLEN), fatal=True, why="command_length out of range")
 
 
 def _read(frame: bytes) -> Pdu | Broken:

@@ -13,12 +13,18 @@ import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from aiosmtpd.smtp import Envelope, Session
 
-from gateway.api import Channel, Intake, RawMessage, StorageTrouble, TooLarge
-from gateway_plugins.smtpin.session import COMMANDS, Guests, LmtpSession, SmtpSession
+from gateway.api import Channel, Intake, RawMessage, Receipt, StorageTrouble, TooLarge
+from gateway_plugins.mailtext import dsn
+from gateway_plugins.smtpin.accounts import Accounts
+from gateway_plugins.smtpin.plain import PlainSession, Terms
+from gateway_plugins.smtpin.quick import Mould
+from gateway_plugins.smtpin.room import Room
+from gateway_plugins.smtpin.session import LOGINS, Guests, LmtpSession, SmtpSession
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +48,13 @@ class Door:
     """The addresses and limits that all sessions of a listener share. It is also aiosmtpd's handler."""
 
     def __init__(
-        self, *, hostname: str, max_bytes: int, max_recipients: int, guests: Guests, now: Callable[[], datetime]
+        self, *, hostname: str, max_bytes: int, max_recipients: int, guests: Guests, room: Room, now: Callable[[], datetime]
     ) -> None:
         self.hostname = hostname
         self.max_bytes = max_bytes
         self.max_recipients = max_recipients
         self.guests = guests
+        self.room = room
         self.now = now
         self.owners: dict[str, Owner] = {}
         self.closing = False
@@ -61,7 +68,22 @@ class Door:
         """Take no more mail for the channel ``via``."""
         self.owners = {address: owner for address, owner in self.owners.items() if owner.via != via}
 
+    async def handle_EHLO(
+        self, server: Any, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """What aiosmtpd offers, without an AUTH that has no mechanism; commands may come in one go (RFC 2920)."""
+        session.host_name = hostname
+        return self.offered(responses)
+
+    def offered(self, lines: list[str]) -> list[str]:
+        """The answer to EHLO, made of aiosmtpd's."""
+        kept = [line for line in lines if line.strip() != "250-AUTH"]
+        return [*kept[:-1], "250-PIPELINING", kept[-1]]
+
     async def handle_RCPT(self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        return self.recipient(envelope, address)
+
+    def recipient(self, envelope: Envelope, address: str) -> str:
         """Only our own addresses, and not too many of them."""
         if len(envelope.rcpt_tos) >= self.max_recipients:
             return f"452 4.5.3 more than {self.max_recipients} recipients"
@@ -94,9 +116,13 @@ class Door:
         content = envelope.original_content or b""
         peer = session.peer[0] if isinstance(session.peer, tuple) else str(session.peer or "")
         sender = envelope.mail_from or ""
+        if sender == NULL_SENDER and (receipts := await asyncio.to_thread(dsn.receipts, content, owner.via)):
+            return await self._note(owner, receipts)
         meta = {"peer": str(peer), "helo": _printable(session.host_name or ""), "protocol": server.protocol_name}
         if sender == NULL_SENDER:
             meta["null_sender"] = "1"
+        if session.authenticated:
+            meta["account"] = _printable(str(session.auth_data))
         raw = RawMessage(
             channel=owner.channel,
             via=owner.via,
@@ -115,6 +141,15 @@ class Door:
             return f"552 5.3.4 message is over the limit of {self.max_bytes} bytes"
         return f"250 2.0.0 accepted as {accepted.id}"
 
+    async def _note(self, owner: Owner, receipts: list[Receipt]) -> str:
+        """A mail server's report on a mail that we sent: it goes to the delivery, not to the desk."""
+        try:
+            for receipt in receipts:
+                await owner.intake.receipt(receipt)
+        except StorageTrouble:
+            return "451 4.3.0 storage trouble, try again later"
+        return "250 2.0.0 the report was noted"
+
     async def handle_exception(self, error: Exception) -> str:
         """Only what nobody foresaw comes here: a temporary answer, so that the sender keeps the mail."""
         log.error("mail session failed: %s", type(error).__name__)
@@ -124,10 +159,24 @@ class Door:
 class Listeners:
     """The listening sockets of one mail channel."""
 
-    def __init__(self, door: Door, *, seconds: float, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        door: Door,
+        *,
+        seconds: float,
+        session_seconds: float,
+        commands: int,
+        tls: ssl.SSLContext | None,
+        accounts: Accounts,
+        login_required: bool,
+    ) -> None:
         self.door = door
         self.seconds = seconds
+        self.session_seconds = session_seconds
+        self.commands = commands
         self.tls = tls
+        self.accounts = accounts
+        self.login_required = login_required
         self.servers: list[asyncio.Server] = []
 
     async def open(
@@ -135,10 +184,7 @@ class Listeners:
     ) -> int:
         """Listen at ``host`` and ``port``, or at the socket ``given``; returns the port. Raises ``OSError`` when it is taken."""
         loop = asyncio.get_running_loop()
-
-        def session() -> Any:
-            return self._session(protocol, loop)
-
+        session = self.sessions(protocol, loop)
         if given is not None:
             server = await loop.create_server(session, sock=given, backlog=BACKLOG)
         else:
@@ -146,6 +192,26 @@ class Listeners:
         self.servers.append(server)
         address = server.sockets[0].getsockname()
         return int(address[1]) if isinstance(address, tuple) else 0
+
+    def sessions(self, protocol: type[SmtpSession] | type[LmtpSession], loop: asyncio.AbstractEventLoop) -> Callable[[], Any]:
+        """What makes a session for each connection: a plain one, where SMTP is spoken and nobody has to log in first."""
+        upstream = self.upstream(protocol, loop)
+        if protocol is not SmtpSession or self.login_required:
+            return upstream
+        terms = Terms(
+            door=self.door,
+            loop=loop,
+            upstream=upstream,
+            commands=self.commands,
+            seconds=self.seconds,
+            session_seconds=self.session_seconds,
+            tls=self.tls is not None,
+        )
+        return partial(PlainSession, terms)
+
+    def upstream(self, protocol: type[SmtpSession] | type[LmtpSession], loop: asyncio.AbstractEventLoop) -> Callable[[], Any]:
+        """What makes a session of aiosmtpd for each connection."""
+        return Mould(lambda: self._session(protocol, loop)).session
 
     def _session(self, protocol: type[SmtpSession] | type[LmtpSession], loop: asyncio.AbstractEventLoop) -> Any:
         session = protocol(
@@ -156,11 +222,14 @@ class Listeners:
             ident="ready",
             tls_context=self.tls,
             timeout=self.seconds,
-            auth_exclude_mechanism=["LOGIN", "PLAIN"],
-            command_call_limit=COMMANDS,
+            auth_exclude_mechanism=[] if self.accounts else ["LOGIN", "PLAIN"],
+            auth_required=self.login_required,
+            authenticator=self.accounts.check,
+            command_call_limit={"*": self.commands, "AUTH": LOGINS},
             loop=loop,
         )
         session.door = self.door
+        session.session_seconds = self.session_seconds
         return session
 
     async def close(self) -> None:

@@ -110,9 +110,9 @@ def test_a_page_in_standard_mode_is_read_at_its_true_height() -> None:
 
 def test_a_line_that_recognition_left_out_is_noticed() -> None:
     grey = numpy.asarray(tiff().convert("L"))
-    lines = [ocr.Line("x", 130, 560.0 + 112 * n, 1560, 630.0 + 112 * n) for n in range(9)]
-    header = ocr.Line("x", 30, 10, 1700, 540)
-    footer = ocr.Line("x", 900, 1600, 1600, 1720)
+    lines = [ocr.Line("字" * 24, 130, 560.0 + 112 * n, 1560, 630.0 + 112 * n) for n in range(9)]
+    header = ocr.Line("字" * 24, 30, 10, 1700, 540)
+    footer = ocr.Line("字" * 12, 900, 1600, 1600, 1720)
     assert not ocr.dropped_lines(grey, [header, footer, *lines]), "every line is covered; the speckle and the rule are no text"
     for missing in range(9):
         assert ocr.dropped_lines(grey, [header, footer, *lines[:missing], *lines[missing + 1 :]]), missing
@@ -247,7 +247,8 @@ def test_mail_without_pages_is_said(no_ocr: None) -> None:
     ],
 )
 def test_notices(text: str, subject: str, sender: str, number: int) -> None:
-    assert notice.read(text, subject) == notice.Notice(sender=sender, pages=number)
+    assert (found := notice.usual(text, subject)).sender == sender
+    assert found.pages == number
 
 
 # The shared listener.
@@ -302,3 +303,37 @@ async def test_the_page_is_read_within_a_workers_limits() -> None:
         await pool.stop()
     assert "造成3人死亡、2人受伤" in message.text
     assert message.unread is None
+
+
+# --- pages for a person
+
+
+def one_pdf(*sheets: Image.Image) -> bytes:
+    return saved(sheets[0], "PDF", save_all=True, append_images=list(sheets[1:]))
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4"])
+def test_each_page_is_drawn_as_it_came_in_black_and_white(compression: str) -> None:
+    sheets = [blank(1728, 600), blank(1728, 700)]
+    body = mail(("f.tif", "image/tiff", saved(sheets[0], save_all=True, append_images=sheets[1:], compression=compression, dpi=(204, 196))))
+    drawn = [channel().picture(raw(body), page) for page in (1, 2)]
+    assert [one.pages for one in drawn if one] == [2, 2] and channel().picture(raw(body), 3) is None
+    for one, sheet in zip(drawn, sheets, strict=True):
+        assert one is not None and one.content_type == "image/png"
+        with Image.open(io.BytesIO(one.data)) as page:
+            assert page.size == sheet.size and page.mode == "1"
+
+
+def test_pages_of_a_pdf_are_drawn_and_those_of_a_tiff_go_before_them() -> None:
+    pdf = one_pdf(blank().convert("L"), blank().convert("L"), blank().convert("L"))
+    found = channel().picture(raw(mail(("f.pdf", "application/pdf", pdf))), 3)
+    assert found is not None and found.pages == 3
+    both = channel().picture(raw(mail(("f.pdf", "application/pdf", pdf), ("f.tif", "image/tiff", saved(blank())))), 1)
+    assert both is not None and both.pages == 1
+
+
+def test_it_is_known_where_each_page_ends_also_behind_one_that_cannot_be_read(quick_ocr: list[Image.Image]) -> None:
+    three = one_pdf(*[blank().convert("L")] * 3)
+    found = read(mail(("f.pdf", "application/pdf", three)), max_pages=2)
+    assert found.text == "第1页\n第2页" and found.page_ends == (3, 7, 7)
+    assert read(mail(("f.pdf", "application/pdf", three), ("g.tif", "image/tiff", b"II*\0damaged")), max_pages=2).page_ends == (0,)

@@ -130,7 +130,7 @@ def test_a_daemon_uses_it(gate: Gate, hook: Hook) -> None:
     found = {p["name"]: p for p in shown if p["source"] == "jibao-weather-bureau"}
     assert {name: (p["hooks"], p["kinds"]) for name, p in found.items()} == {
         "weather_line": (["channels"], ["weather_line"]),
-        "to_webhook": (["transports"], ["to_webhook"]),
+        "weather_hook": (["transports"], ["weather_hook"]),
     }
     gate.run_command("check")
     gate.start()
@@ -164,7 +164,7 @@ def test_a_missing_distribution_is_a_fault_of_the_configuration(gate: Gate) -> N
     """The same configuration, checked where the wheel is not installed."""
     gate.python = sys.executable
     told = gate.run_command("check", code=1)
-    for kind, line in (("weather_line", 2), ("to_webhook", 6)):
+    for kind, line in (("weather_line", 2), ("weather_hook", 6)):
         assert re.search(rf"channels\.d/weather\.toml:{line}: \S+kind: unknown plugin kind '{kind}'", told), told
 
 

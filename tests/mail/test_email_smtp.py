@@ -221,6 +221,19 @@ async def test_lmtp_refuses_an_oversize_mail_once_for_each_recipient(house: Hous
     talk.close()
 
 
+async def test_what_nobody_foresaw_is_temporary_for_each_recipient(house: House) -> None:
+    async def broken(raw: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    house.intake.accept = broken  # type: ignore[assignment]
+    talk = await begin(house.lmtp, "report@gateway.test", "duty@gateway.test", hello="LHLO tester")
+    await talk.say("DATA")
+    assert (await talk.say(b"x\r\n.")).startswith("451 4.3.0")
+    assert (await talk.reply()).startswith("451 4.3.0")
+    assert (await talk.say("NOOP")).startswith("250")
+    talk.close()
+
+
 async def test_two_channels_share_a_listener(house: House) -> None:
     fax = FakeIntake()
     house.channel.register(("fax@gateway.test",), channel="fax", via="fax", intake=fax)

@@ -428,3 +428,13 @@ async def test_a_mail_of_full_size_is_read_within_a_workers_memory() -> None:
     assert len(body) > 25_000_000
     assert message.text == TEXT
     assert message.unread == "attachment not read: 4"
+
+
+@pytest.mark.parametrize("tail", [b"a" * 5000, b"-- \r\nScanned by a filter, no virus found (mx.example.test)\r\n" * 3])
+def test_what_a_list_puts_behind_an_encoded_text_does_not_hide_it(tail: bytes) -> None:
+    for words in ("石桥县河湾村一处民房倒塌，两人被压。", "石桥县河湾村一处民房倒塌，两人被压，现场正在救援" * 3 + "。"):
+        encoded = base64.encodebytes(words.encode()).replace(b"\n", b"\r\n")
+        head = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        message = read_mail(head + encoded + tail + b"\r\n")
+        assert words in message.text
+        assert message.unread == "what follows the encoded text is not text"

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from gateway import i18n
 from gateway.api import Delivered, Delivery, Refused, TryLater
 from gateway.demo.mailsink import DemoMailSink
 from gateway_plugins.to_mail import MailSettings, ToMail
 from tests.channel_fakes import FakeServices, free_port
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    i18n.use("en")
+    yield
+    i18n.use("zh")
 
 
 def delivery(**changed: Any) -> Delivery:
@@ -58,11 +66,19 @@ async def test_a_second_attempt_is_recognisable(sink: DemoMailSink) -> None:
         assert first.header(name) == second.header(name) != ""
 
 
+async def test_an_answer_says_that_a_machine_wrote_it_and_what_it_answers_to(sink: DemoMailSink) -> None:
+    """RFC 3834: without this two machines would answer each other for ever."""
+    headers = {"Auto-Submitted": "auto-replied", "In-Reply-To": "<1@unit.test>", "References": "<1@unit.test>"}
+    await transport(sink.port).send(delivery(headers=headers))
+    mail = await sink.wait_for(lambda mail: True, 2)
+    assert {name: mail.header(name) for name in headers} == headers
+
+
 async def test_headers_of_the_delivery_come_along_and_cannot_forge_others(sink: DemoMailSink) -> None:
     headers = {"X-Gateway-Copy": "1", "X-Gateway-Incident": "2026-0124", "Bcc": "thief@example.test", "X-Bad\r\nEvil": "x"}
     await transport(sink.port).send(delivery(headers=headers))
     (mail,) = sink.mails
-    assert mail.header("X-Gateway-Copy") == "1"
+    assert mail.header("X-Gateway-Copy") == "1" and mail.header("Auto-Submitted") == ""
     assert mail.header("X-Gateway-Incident") == "2026-0124"
     assert b"thief" not in mail.data
     assert b"Evil" not in mail.data
@@ -81,6 +97,104 @@ async def test_headers_of_the_delivery_come_along_and_cannot_forge_others(sink: 
 async def test_refusals(sink: DemoMailSink, at: str, answer: str, outcome: object) -> None:
     sink.answer, sink.answer_at = answer, at
     assert await transport(sink.port).send(delivery()) == outcome
+
+
+async def test_the_mails_of_an_incident_are_one_thread_and_answers_go_where_they_are_read(sink: DemoMailSink) -> None:
+    sender = transport(sink.port, reply_to="report@gateway.test")
+    await sender.send(delivery(id="d-1"))
+    await sender.send(delivery(id="d-2"))
+    await sender.send(delivery(id="d-3", incident="2026-0124"))
+    await sender.send(delivery(id="d-4", incident=None))
+    threads = [mail.header("References") for mail in sink.mails]
+    assert threads[0] == threads[1] == "<incident-2026-0123@gateway.test>"
+    assert threads[2] == "<incident-2026-0124@gateway.test>" and threads[3] == ""
+    assert [mail.header("In-Reply-To") for mail in sink.mails] == threads
+    assert len({mail.header("Message-ID") for mail in sink.mails}) == 4
+    assert {mail.header("Reply-To") for mail in sink.mails} == {"report@gateway.test"}
+
+
+class Odd:
+    """A mail server that answers some addresses otherwise, and may hang or hang up after its yes."""
+
+    def __init__(self, refuses: dict[str, str], after: str = "") -> None:
+        self.refuses, self.after, self.taken = refuses, after, []  # type: ignore[var-annotated]
+
+    async def __aenter__(self) -> Odd:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_given: object) -> None:
+        self.stop()
+
+    async def start(self, port: int = 0) -> None:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    def stop(self) -> None:
+        self.server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to: list[str] = []
+        writer.write(b"220 odd\r\n")
+        while line := (await reader.readline()).decode():
+            answer = "250 ok"
+            if line.startswith("RCPT"):
+                address = line.partition("<")[2].partition(">")[0]
+                answer = self.refuses.get(address, answer)
+                to += [address] if answer.startswith("2") else []
+            elif line.startswith("DATA"):
+                writer.write(b"354 go\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                self.taken.append(to)
+                answer = "250 2.0.0 Ok: queued as ABC"
+            writer.write(answer.encode() + b"\r\n")
+            if line.startswith("DATA") and self.after == "hang up":
+                break
+            if line.startswith("QUIT") or (line.startswith("DATA") and self.after == "hang"):
+                await reader.read() if self.after == "hang" else None
+                break
+        writer.close()
+
+
+BOTH = "one@gateway.test, two@gateway.test"
+
+
+async def test_two_addresses_of_an_office_are_one_mail() -> None:
+    async with Odd({}) as server:
+        assert await transport(server.port).send(delivery(address=BOTH)) == Delivered(("ABC",))
+        assert server.taken == [["one@gateway.test", "two@gateway.test"]]
+
+
+async def test_only_the_address_that_said_later_is_tried_again() -> None:
+    async with Odd({"two@gateway.test": "450 4.2.0 greylisted"}) as server:
+        sender = transport(server.port)
+        first = await sender.send(delivery(address=BOTH))
+        assert isinstance(first, TryLater) and "450 4.2.0" in first.why
+        server.refuses = {}
+        assert await sender.send(delivery(address=BOTH, attempt=2, progress=first.progress)) == Delivered(("ABC",))
+        assert server.taken == [["one@gateway.test"], ["two@gateway.test"]], "nobody has it twice"
+
+
+async def test_an_address_that_is_gone_is_an_alarm_and_the_office_has_the_mail_by_the_other() -> None:
+    async with Odd({"two@gateway.test": "550 5.1.1 unknown"}) as server:
+        sender = transport(server.port)
+        assert await sender.send(delivery(address=BOTH)) == Delivered(("ABC",))
+        (alarm,) = sender.services.alarms  # type: ignore[union-attr]
+        assert "two@gateway.test" in alarm and "5.1.1" in alarm and "one@" not in alarm
+
+
+async def test_all_addresses_refused() -> None:
+    gone, later = "550 5.1.1 unknown", "450 4.2.0 later"
+    for refuses, kind in (((gone, gone), Refused), ((gone, later), TryLater), ((later, later), TryLater)):
+        async with Odd(dict(zip(("one@gateway.test", "two@gateway.test"), refuses, strict=True))) as server:
+            assert isinstance(await transport(server.port).send(delivery(address=BOTH)), kind)
+            assert server.taken == []
+
+
+@pytest.mark.parametrize("after", ["hang", "hang up"])
+async def test_a_yes_stands_whatever_becomes_of_the_line(after: str) -> None:
+    async with Odd({}, after) as server:
+        assert await transport(server.port).send(delivery()) == Delivered(("ABC",)), "a second try would be a second mail"
 
 
 async def test_nobody_there_is_later() -> None:
@@ -123,7 +237,7 @@ async def test_starttls_that_is_asked_for_and_not_there_is_later(sink: DemoMailS
     assert sink.mails == []
 
 
-@pytest.mark.parametrize("address", ["", "office", "a@b.test\r\nRCPT TO:<c@d.test>", "a@b.test, c@d.test", "<a@b.test>"])
+@pytest.mark.parametrize("address", ["", "office", "a@b.test\r\nRCPT TO:<c@d.test>", "a@b.test, c", ",", "<a@b.test>"])
 async def test_what_is_no_address_is_refused_without_a_connection(address: str) -> None:
     assert isinstance(await transport(free_port()).send(delivery(address=address)), Refused)
 

@@ -1,6 +1,8 @@
 // An SMSC made of the npm package smpp. Prints one JSON object a line for what happens; takes one a line for what to do:
 //   {"do": "deliver", "parts": [{"text", "reference", "total", "number"}]}   UCS2 parts, in the order given
 //   {"do": "enquire"}                                                        enquire_link
+//   {"do": "receipts", "early": true, "form": "text" or "tlv"}               how the receipts of the next submits come
+//   {"do": "raw", "data_coding", "text" or "octets"}                         one message in that character set
 'use strict';
 const readline = require('readline');
 const smpp = require(process.argv[2]);
@@ -8,6 +10,7 @@ const smpp = require(process.argv[2]);
 const say = (event) => process.stdout.write(JSON.stringify(event) + '\n');
 let esme = null;
 let submits = 0;
+let how = { early: false, form: 'both' };
 
 const server = smpp.createServer((session) => {
   session.on('error', () => {});
@@ -31,13 +34,15 @@ const server = smpp.createServer((session) => {
       text: content.message, udh: content.udh ? Buffer.concat(content.udh.map((part) => Buffer.from(part))).toString('hex') : '',
       receipt: pdu.registered_delivery,
     });
-    session.send(pdu.response({ message_id: id }));
-    if (!pdu.registered_delivery) return;
-    session.deliver_sm({
+    const receipt = () => session.deliver_sm({
       esm_class: 4, source_addr: pdu.destination_addr, destination_addr: pdu.source_addr,
-      receipted_message_id: id, message_state: smpp.MESSAGE_STATE.DELIVERED,
-      short_message: `id:${id} sub:001 dlvrd:001 submit date:2611230930 done date:2611230931 stat:DELIVRD err:000 text:`,
+      ...(how.form === 'text' ? {} : { receipted_message_id: id, message_state: smpp.MESSAGE_STATE.DELIVERED }),
+      short_message: how.form === 'tlv' ? ''
+        : `id:${id} sub:001 dlvrd:001 submit date:2611230930 done date:2611230931 stat:DELIVRD err:000 text:`,
     }, (answer) => say({ event: 'receipt_resp', id, status: answer.command_status }));
+    if (pdu.registered_delivery && how.early) receipt();
+    session.send(pdu.response({ message_id: id }));
+    if (pdu.registered_delivery && !how.early) receipt();
   });
 });
 
@@ -45,6 +50,18 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const order = JSON.parse(line);
   if (order.do === 'enquire') {
     esme.enquire_link({}, (answer) => say({ event: 'enquire_resp', status: answer.command_status }));
+    return;
+  }
+  if (order.do === 'receipts') {
+    how = order;
+    say({ event: 'ready' });
+    return;
+  }
+  if (order.do === 'raw') {
+    esme.deliver_sm({
+      source_addr: '13900000021', destination_addr: '1069000000', data_coding: order.data_coding,
+      short_message: order.octets ? Buffer.from(order.octets, 'hex') : { message: order.text },
+    }, (answer) => say({ event: 'deliver_resp', status: answer.command_status }));
     return;
   }
   for (const part of order.parts) {

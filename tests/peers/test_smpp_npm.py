@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import pytest_asyncio
 
 from gateway.api import Delivered, Delivery, RawMessage, Receipt
@@ -163,6 +164,45 @@ async def test_a_long_text_goes_out_in_parts_and_each_receipt_comes_back(smsc: N
         ("0000000001", "delivered"),
         ("0000000002", "delivered"),
     ]
+    await sms.stop()
+
+
+@pytest.mark.parametrize("form", ["text", "tlv"])
+@pytest.mark.parametrize("early", [False, True])
+async def test_receipts_in_either_form_before_and_after_the_answer(smsc: NpmSmsc, form: str, early: bool) -> None:
+    intake, services = Intake(), Services("peer-pw")
+    sms = channel(smsc, services)
+    await sms.start(intake)
+    await smsc.event("bind")
+    smsc.order(do="receipts", early=early, form=form)
+    await smsc.event("ready")
+    async with asyncio.timeout(5):
+        while sms.health().state != "up":
+            await asyncio.sleep(0)
+    part = "塌方".encode("utf-16-be")
+    outcomes = [await sms.submit("+8613800000009", part, encoding="ucs2", udh=b"", receipt=True) for _ in range(2)]
+    assert outcomes == [Delivered(("0000000001",)), Delivered(("0000000002",))]
+    assert [(await smsc.event("receipt_resp"))["status"] for _ in range(2)] == [0, 0]
+    assert sorted((receipt.ref, receipt.state) for receipt in intake.receipts) == [
+        ("0000000001", "delivered"), ("0000000002", "delivered"),
+    ]  # fmt: skip
+    await sms.stop()
+
+
+async def test_gsm_latin_1_and_gb18030_texts(smsc: NpmSmsc) -> None:
+    intake, services = Intake(), Services("peer-pw")
+    sms = channel(smsc, services)
+    await sms.start(intake)
+    await smsc.event("bind")
+    given = [
+        (0, {"text": "Bridge closed {east} €"}),
+        (3, {"text": "café fermé"}),
+        (15, {"octets": "决堤".encode("gb18030").hex()}),
+    ]
+    for data_coding, what in given:
+        smsc.order(do="raw", data_coding=data_coding, **what)
+        assert (await smsc.event("deliver_resp"))["status"] == 0
+    assert [sms.read(raw).text for raw in intake.messages] == ["Bridge closed {east} €", "café fermé", "决堤"]
     await sms.stop()
 
 

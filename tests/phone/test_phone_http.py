@@ -15,6 +15,7 @@ from gateway_plugins.phone_transcript import PhoneSettings, PhoneTranscript
 from tests.channel_fakes import CALL, NOW, TOKEN, FakeIntake, FakeServices, free_port
 
 LIMIT = 5000
+WRONG_TYPE = "Content-Type: is not one of application/json, text/vtt, text/plain, application/x-subrip, multipart/form-data"
 
 
 class House:
@@ -183,7 +184,7 @@ async def test_plain_text_and_webvtt_with_their_headers(house: House) -> None:
         ("text/plain", ("X-Caller: 110",), "X-Call-Id: header is missing"),
         ("text/plain", ("X-Call-Id: 1",), "X-Caller: header is missing"),
         ("text/vtt", ("X-Call-Id: 1", "X-Caller: 110"), "line 1: does not begin with WEBVTT"),
-        ("application/xml", (), "Content-Type: is not one of application/json, text/vtt, text/plain"),
+        ("application/xml", (), WRONG_TYPE),
     ],
 )
 async def test_what_else_is_wrong(house: House, content_type: str, headers: tuple[str, ...], error: str) -> None:
@@ -241,3 +242,88 @@ async def test_no_log_line_holds_text_or_token(house: House, caplog: pytest.LogC
     await house.send("河湾村 {".encode())
     assert "河湾村" not in caplog.text
     assert TOKEN not in caplog.text
+
+
+async def test_what_a_recogniser_wrote_is_taken_with_the_headers_of_a_text(house: House) -> None:
+    body = json.dumps([{"key": "x", "text": "河湾村塌方。"}]).encode()
+    known = ("X-Call-Id: c-20", "X-Caller: 110")
+    assert json.loads((await house.send(body))[2])["error"] == "X-Call-Id: header is missing"
+    assert (await house.send(body, headers=known))[0] == 200
+    (raw,) = house.intake.messages
+    assert (raw.sender, raw.carrier_id) == ("110", "c-20")
+    assert house.channel.read(raw).text == "河湾村塌方。"
+
+
+async def test_the_clerks_form_is_taken_and_names_its_clerk(house: House) -> None:
+    slip = {"form": "phone-log", "call_id": "c-21", "caller": "09998811004", "text": "河湾村塌方。", "clerk": "李值班"}
+    assert json.loads((await house.send(json.dumps(slip | {"call_id": ""}).encode()))[2])["error"] == "$.call_id: is empty"
+    assert json.loads((await house.send(json.dumps(slip | {"clerk": ""}).encode()))[2])["error"] == "$.clerk: is empty"
+    assert (await house.send(json.dumps(slip).encode()))[0] == 200
+    (raw,) = house.intake.messages
+    assert (raw.sender, raw.carrier_id, raw.meta["clerk"]) == ("09998811004", "c-21", "李值班")
+    message = house.channel.read(raw)
+    assert message.text == "河湾村塌方。"
+    assert message.quoted == "记录人：李值班"
+
+
+async def test_a_transcript_with_its_recording_comes_in_one_request(house: House) -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="t"; filename="t.txt"\r\n\r\n' + "河湾村塌方。".encode()
+        + b'\r\n--b\r\nContent-Disposition: form-data; name="a"; filename="a.wav"\r\nContent-Type: audio/wav\r\n\r\nRIFF\x00\r\n--b--\r\n'
+    )  # fmt: skip
+    known = ("X-Call-Id: c-22", "X-Caller: 110")
+    assert (await house.send(body, "multipart/form-data; boundary=b", headers=known))[0] == 200
+    assert (await house.send(body, "multipart/form-data; boundary=c", headers=known))[0] == 400
+    message = house.channel.read(house.intake.messages[0])
+    assert (message.text, message.attachments[0].data) == ("河湾村塌方。", b"RIFF\x00")
+
+
+# Faults: a recogniser that keeps what was not answered 200 and comes again, as any carrier does.
+
+
+async def test_an_hour_without_storage_loses_no_call_and_doubles_none(house: House) -> None:
+    waiting = [f"c-{n}" for n in range(12)]
+    house.intake.trouble = True
+    for _quarter in range(4):
+        assert {(await house.call(call_id=call))[0] for call in waiting} == {503}
+    assert house.intake.messages == []
+    house.intake.trouble = False
+    for call in waiting:
+        assert (await house.call(call_id=call))[0] == 200
+    assert sorted(raw.carrier_id for raw in house.intake.messages) == sorted(waiting)
+
+
+async def test_who_hangs_up_in_the_middle_of_a_body_has_left_nothing_and_may_come_again(house: House) -> None:
+    body = json.dumps(CALL).encode()
+    for cut in (1, len(body) // 2, len(body) - 1):
+        _reader, writer = await asyncio.open_connection("127.0.0.1", house.channel.port)
+        head = f"POST /phone HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+        writer.write(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:cut])
+        await writer.drain()
+        writer.close()
+        await asyncio.sleep(0.05)
+    assert house.intake.messages == []
+    assert (await house.call())[0] == 200
+    assert len(house.intake.messages) == 1
+
+
+async def test_a_slow_caller_holds_up_nobody(house: House) -> None:
+    body = json.dumps(CALL).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.channel.port)
+    head = f"POST /phone HTTP/1.1\r\nHost: g\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n"
+    writer.write((head + f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n").encode())
+    for at, octet in enumerate(body):
+        writer.write(bytes([octet]))
+        await writer.drain()
+        if at == len(body) // 2:
+            assert (await house.call(call_id="other"))[0] == 200
+    assert b"200" in (await asyncio.wait_for(reader.read(), 5)).split(b"\r\n")[0]
+    assert [raw.carrier_id for raw in house.intake.messages] == ["other", "c-17"]
+
+
+@pytest.mark.parametrize("rubbish", [b"\x00" * 400, b"\x16\x03\x01\x02\x00\x01", b"HELO there\r\n\r\n", b"POST /phone HTTP/9\r\n\r\n"])
+async def test_rubbish_at_the_door_harms_nobody(house: House, rubbish: bytes) -> None:
+    _reader, writer = await asyncio.open_connection("127.0.0.1", house.channel.port)
+    writer.write(rubbish)
+    writer.close()
+    assert (await house.call())[0] == 200

@@ -96,7 +96,7 @@ async def test_storage_trouble_leaves_the_file_for_the_next_time(tmp_path: Path)
 async def test_a_file_that_cannot_be_read_is_taken_all_the_same(tmp_path: Path) -> None:
     made, intake = channel(tmp_path), FakeIntake()
     put(tmp_path, "broken.json", b'{"call_id": ')
-    put(tmp_path, "recording.wav", bytes(range(256)) * 8)
+    put(tmp_path, "recording.bin", bytes(range(256)) * 8)
     assert await made.sweep(tmp_path, intake) == 2
     for raw in intake.messages:
         with pytest.raises(Malformed):

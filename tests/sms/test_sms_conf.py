@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gateway_plugins import sms_smpp, to_sms
+from gateway_plugins import sms_cmpp, sms_http, sms_smpp, sms_spool, to_sms
 
 TEXT = (Path(__file__).parents[2] / "conf" / "channels.d" / "sms.toml").read_text(encoding="utf-8")
 WAYS_IN, WAYS_OUT = TEXT.split("# 发", 1)
@@ -31,6 +31,28 @@ def test_what_is_set_is_taken() -> None:
     for table, module in (("channel", sms_smpp), ("transport", to_sms)):
         values = {key: value for key, value in conf[table]["sms"].items() if key not in {"kind", "enabled"}}
         module.Settings(**values)
+
+
+OTHERS: dict[str, Any] = {"cmpp": sms_cmpp.Settings, "modem": sms_spool.SpoolSettings, "cloud": sms_http.HttpSmsSettings}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_off_is_a_reference_all_the_same(name: str) -> None:
+    words = (Path(__file__).parents[2] / "conf" / "channels.d" / f"{name}.toml").read_text(encoding="utf-8")
+    table = tomllib.loads(words)["channel"][name]
+    assert table["enabled"] is False
+    settings = OTHERS[name]
+    settings(**{key: value for key, value in table.items() if key not in {"kind", "enabled"}})
+    for key, field in settings.model_fields.items():
+        assert f"# {field.description}\n" in words
+        if not field.is_required():
+            written = re.search(rf"^#({key} = .*)$", words, re.MULTILINE)
+            assert written, key
+            assert tomllib.loads(written[1])[key] == toml_plain(field.get_default(call_default_factory=True))
+
+
+def toml_plain(value: Any) -> Any:
+    return [toml_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 @pytest.mark.parametrize(

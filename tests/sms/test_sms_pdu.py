@@ -105,7 +105,7 @@ def test_a_wrong_length_is_fatal_and_answered_with_generic_nack(length: int) -> 
 
 
 def test_the_largest_length_is_still_taken() -> None:
-    pdu = Pdu(command=0x0103, sequence=1, body=Opaque(bytes(84)))
+    pdu = Pdu(command=0x0121, sequence=1, body=Opaque(bytes(84)))
     assert list(Framer(limit=100).feed(smpp.encode(pdu))) == [pdu]
 
 

@@ -180,7 +180,7 @@ async def test_a_deliver_sm_that_is_cut_short_is_answered_and_the_session_goes_o
 
 async def test_an_unknown_command_gets_a_generic_nack() -> None:
     async with bench() as b:
-        answer = await b.smsc.link.request(0x0000_0103, seconds=2)
+        answer = await b.smsc.link.request(0x0000_0121, seconds=2)
         assert (answer.command, answer.status) == (Command.GENERIC_NACK, Status.ESME_RINVCMDID)
 
 
@@ -287,7 +287,8 @@ async def test_stop_answers_what_is_in_hand_and_unbinds() -> None:
 
 
 def test_a_channel_made_to_read_cannot_start() -> None:
-    from gateway_plugins.sms_smpp import Settings, SmsSmpp, endpoint
+    from gateway_plugins.carrier.session import endpoint
+    from gateway_plugins.sms_smpp import Settings, SmsSmpp
 
     sms = SmsSmpp("sms", Settings(system_id="gateway", password="smpp-password"))
     assert sms.health().state == "down"

@@ -1,4 +1,4 @@
-"""Deliveries as signed HTTP POSTs (to_webhook). README.md has the wire; RFC 9110 the status codes.
+"""Deliveries as signed HTTP POSTs (weather_hook). README.md has the wire; RFC 9110 the status codes.
 
 A small client of its own, one connection a delivery: nothing but the standard library is needed beside the gateway.
 """
@@ -23,7 +23,7 @@ MOST_BYTES = 65_536
 
 
 class HookSettings(Settings):
-    """``[transport.NAME]`` with ``kind = "to_webhook"``."""
+    """``[transport.NAME]`` with ``kind = "weather_hook"``."""
 
     url: str = Field(pattern=r"^https?://[^\s/?#@]+(?:[/?][^\s#]*)?$", description="where to POST, http or https")
     secret: SecretName = Field(default="hook-key", description="name of the secret that signs each body")
@@ -33,7 +33,7 @@ class HookSettings(Settings):
 class ToWebhook:
     """The transport."""
 
-    kind, Settings = "to_webhook", HookSettings
+    kind, Settings = "weather_hook", HookSettings
 
     def __init__(self, name: str, settings: Any, services: Any = None) -> None:
         self.name, self.settings, self.services = name, settings, services

@@ -1,0 +1,1 @@
+"""Fax out through HylaFAX: its client protocol."""

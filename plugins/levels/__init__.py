@@ -1,0 +1,1 @@
+"""What passes between gateways of different levels."""
