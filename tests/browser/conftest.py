@@ -1,0 +1,5 @@
+"""The daemon that the browser calls."""
+
+from tests.system.conftest import gate
+
+__all__ = ["gate"]
