@@ -9,15 +9,19 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
+import msgspec
+
 from gateway.audit import chain
 from gateway.audit.chain import Algorithm
+from gateway.audit.outside import Tree, Wrong, leaf_hash
 from gateway.i18n import _
-from gateway.store import Store, Tx, journal
+from gateway.store import Store, Tx, journal, notes
 from gateway.store.journal import Entry, Sealed
 
 log = logging.getLogger(__name__)
@@ -25,6 +29,19 @@ log = logging.getLogger(__name__)
 BATCH = 1000
 MODE = 0o640
 _BLOCK = 1 << 16
+_RENEWED = 4 << 20
+"""More than a batch of lines has octets, and no more than that is ever written without a sync."""
+
+
+TREE = "audit_tree"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """The tree as the store remembers it: its size, its right edge in hex, its algorithm."""
+
+    size: int
+    edge: tuple[str, ...]
+    algorithm: Algorithm = "sha256"
 
 
 class AuditMismatch(Exception):
@@ -44,6 +61,13 @@ class Sealer:
         self._algorithm: Algorithm = algorithm
         self._file: int | None = None
         self._seq = 0
+        self._tree = Tree(algorithm=algorithm)
+        self._tree_lock = threading.Lock()
+
+    def head(self) -> tuple[int, bytes, str]:
+        """Size, root and algorithm of the tree over all lines that are written and synced; for any thread."""
+        with self._tree_lock:
+            return self._tree.size, self._tree.root(), self._tree.algorithm
 
     @property
     def written(self) -> int:
@@ -58,12 +82,16 @@ class Sealer:
         """
         if self._file is None:
             self._begin()
+        fresh: list[tuple[int, bytes]] = []
         if self._store.read_now(lambda tx: journal.unsealed(tx, 1)):
-            self._store.write_now(self._seal)
-        behind = self._store.read_now(lambda tx: journal.sealed_after(tx, self._seq, BATCH))
-        if behind:
-            self._append(behind)
-        return len(behind)
+            fresh = self._store.write_now(self._seal)
+        if not fresh or fresh[0][0] != self._seq + 1:
+            # Another node, or a run that was broken off, has sealed what is not in the file yet.
+            behind = self._store.read_now(lambda tx: journal.sealed_after(tx, self._seq, BATCH))
+            fresh = [(entry.seq or self._seq, _line(entry)) for entry in behind]
+        if fresh:
+            self._append(fresh)
+        return len(fresh)
 
     def lag(self) -> timedelta:
         """How long the oldest event without a seal has waited; zero when all are sealed."""
@@ -76,24 +104,30 @@ class Sealer:
             os.close(self._file)
             self._file = None
 
-    def _seal(self, tx: Tx) -> None:
+    def _seal(self, tx: Tx) -> list[tuple[int, bytes]]:
+        """Give the next events their places; returns these with their lines, which may be written once this is committed."""
         journal.lock_chain(tx)
         last = journal.last_sealed(tx)
         seq, prev = (last.seq or 0, last.hash or chain.GENESIS) if last else (0, chain.GENESIS)
-        sealed = []
+        sealed, lines = [], []
         for entry in journal.unsealed(tx, BATCH):
             seq += 1
-            hash_ = chain.digest(chain.body(entry, seq, prev), self._algorithm)
+            hashed = chain.body(entry, seq, prev)
+            hash_ = chain.digest(hashed, self._algorithm)
             sealed.append(Sealed(id=entry.id, seq=seq, prev=prev, hash=hash_))
+            lines.append((seq, chain.line(hashed, hash_)))
             prev = hash_
         journal.mark_sealed(tx, sealed)
         if self._seq:
             journal.note_written(tx, self._path.name, self._seq)
+            edge = tuple(node.hex() for node in self._tree.edge)
+            notes.put(tx, TREE, Kept(size=self._tree.size, edge=edge, algorithm=self._tree.algorithm))  # type: ignore[arg-type]
+        return lines
 
-    def _append(self, entries: list[Entry]) -> None:
+    def _append(self, sealed: list[tuple[int, bytes]]) -> None:
         self._follow_rotation()
         assert self._file is not None
-        data = b"".join(_line(entry) for entry in entries)
+        data = b"".join(line for _seq, line in sealed)
         size = os.fstat(self._file).st_size
         try:
             _write(self._file, data)
@@ -105,18 +139,43 @@ class Sealer:
             except OSError:
                 self.close()
             raise
-        self._seq = entries[-1].seq or self._seq
+        self._seq = sealed[-1][0]
+        self._grow(data.splitlines())
+
+    def _grow(self, lines: list[bytes]) -> None:
+        with self._tree_lock:
+            for one in lines:
+                self._tree.append(leaf_hash(one, self._tree.algorithm))
+
+    def _plant(self) -> None:
+        """The tree over what is written: as remembered, and what came after that from the journal."""
+        kept = self._store.read_now(lambda tx: notes.get(tx, TREE, Kept))
+        tree = Tree(algorithm=self._algorithm)
+        if kept is not None and kept.size <= self._seq:
+            try:
+                tree = Tree(kept.size, [bytes.fromhex(node) for node in kept.edge], kept.algorithm)
+            except (Wrong, ValueError):
+                log.warning("audit log: the tree is made anew")
+        self._tree = tree
+        while self._tree.size < self._seq:
+            behind = self._store.read_now(lambda tx: journal.sealed_after(tx, self._tree.size, BATCH))
+            wanted = [_line(entry)[:-1] for entry in behind if (entry.seq or 0) <= self._seq]
+            if not wanted:
+                break
+            self._grow(wanted)
 
     def _begin(self) -> None:
         """Open the file, cut a torn line and find out up to where lines are there."""
         self._file = _open(self._path)
         try:
             _cut_torn(self._file)
+            _renew(self._path)
             end = _last_line(_reader(self._file))
             if end is None:
                 self._seq = self._elsewhere()
             else:
                 self._seq = self._agreed(self._path, end)
+            self._plant()
         except BaseException:
             self.close()
             raise
@@ -207,6 +266,24 @@ def _cut_torn(descriptor: int) -> None:
         log.warning("audit log: a torn last line of %d bytes was cut", size - end)
         os.ftruncate(descriptor, end)
         os.fsync(descriptor)
+
+
+def _renew(path: Path) -> None:
+    """Write the end of the file over itself and sync it. After a sync that failed, lines may be in memory alone and be taken for
+    written for ever: what this run goes on from must be on the disk. A file that may only be appended to is left as it is."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError:
+        return
+    try:
+        start = max(0, os.fstat(descriptor).st_size - _RENEWED)
+        end = os.pread(descriptor, _RENEWED, start)
+        while end:
+            written = os.pwrite(descriptor, end, start)
+            start, end = start + written, end[written:]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _last_line(source: tuple[Callable[[int, int], bytes], int]) -> bytes | None:

@@ -55,7 +55,7 @@ def copy(source: Path, target: Path, *, rate: float = 0.0, busy_ms: int = engine
         return os.fstat(descriptor).st_size
     except sqlite3.Error as error:
         target.unlink(missing_ok=True)
-        raise StorageTrouble(f"{type(error).__name__} while copying {source}") from None
+        raise StorageTrouble(_("{error} while copying {path}").format(error=type(error).__name__, path=source)) from None
     except BaseException:
         target.unlink(missing_ok=True)
         raise

@@ -40,8 +40,9 @@ def _sqlite(url: sa.URL, *, writes: bool, busy_ms: int) -> sa.Engine:
     made = sa.create_engine(
         url, connect_args={"check_same_thread": False, "timeout": busy_ms / 1000}, hide_parameters=True, **pool
     )
-    pragmas = [f"busy_timeout={busy_ms}", "secure_delete=ON", "temp_store=MEMORY", "cache_size=-16000"]
+    pragmas = [f"busy_timeout={busy_ms}", "temp_store=MEMORY", "cache_size=-16000"]
     if not memory:
+        pragmas += ["secure_delete=ON"]
         pragmas += ["journal_mode=WAL", "synchronous=FULL"] if writes else []
         pragmas += ["wal_autocheckpoint=0", f"journal_size_limit={WAL_KEPT}"] if writes else ["query_only=ON"]
 

@@ -35,6 +35,7 @@ def fall_back(tx: Tx, row: DeliveryRow, now: datetime) -> DeliveryRow | None:
         fallback_of=row.id,
         ways=left,
         cleared=fresh.cleared,
+        precedence=fresh.precedence,
     )
     deliveries.insert(tx, queued, deliveries.content(tx, row.id))
     return queued
@@ -49,7 +50,7 @@ def postpone(tx: Tx, delivery: str, until: datetime) -> None:
 def refuse(tx: Tx, delivery: str, why: str) -> bool:
     """No further try by this way; False where it does not wait."""
     waiting = sa.update(table).where(table.c.id == delivery, table.c.state.in_(("waiting", "sending")))
-    return tx.run(waiting.values(state="refused", why=why, lease_owner=None, lease_until=None)).rowcount > 0
+    return tx.run(waiting.values(state="refused", why=why, lease_owner=None, lease_until=None)) > 0
 
 
 def others_left(tx: Tx, row: DeliveryRow) -> bool:
@@ -68,5 +69,3 @@ def stop_others(tx: Tx, row: DeliveryRow, why: str) -> list[str]:
         stopped = lifecycle.step(lifecycle.DELIVERIES, "waiting", "stop")
         tx.run(sa.update(table).where(table.c.id.in_(found), table.c.state == "waiting").values(state=stopped, why=why))
     return found
-
-

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _MICRO = timedelta(microseconds=1)
 _CHANCE = 80
 
@@ -17,7 +18,8 @@ def micros(at: datetime) -> int:
     """An aware instant as microseconds since 1970. Raises ValueError for a naive one."""
     if at.tzinfo is None:
         raise ValueError("an instant needs an offset")
-    return (at - EPOCH) // _MICRO
+    since = at - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def instant(value: int) -> datetime:
@@ -55,6 +57,11 @@ class Ids:
         return encode(value)
 
 
+def floor(at: datetime) -> str:
+    """The smallest id that may have been given at ``at``."""
+    return encode(max(micros(at) // 1000, 0) << _CHANCE)
+
+
 def encode(value: int) -> str:
     """128 bits as 26 characters, so that the order of the texts is the order of the numbers."""
-    return "".join(ALPHABET[value >> shift & 31] for shift in range(125, -5, -5))
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -10, -10)])

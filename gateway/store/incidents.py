@@ -6,9 +6,9 @@ Facts are columns (the desk has checked them for markings); the text of the last
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +19,7 @@ from gateway.core.model import Incident
 from gateway.store import vault
 from gateway.store.errors import NotFound, Stale
 from gateway.store.ids import instant, micros
+from gateway.store.prepared import Prepared
 from gateway.store.tables import incident_messages, incidents
 from gateway.store.tx import AnyRow, Tx, clean_or_none
 
@@ -29,6 +30,37 @@ _NUMBER = re.compile(r"[〔\[(]?(\d{4})[〕\])-](\d{1,6})")
 _TAIL = re.compile(r"\d{1,6}")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Incident).decode
+
+
+_BY_ID = Prepared(sa.select(incidents).where(incidents.c.id == sa.bindparam("row")))
+_BY_NUMBER = Prepared(sa.select(incidents).where(incidents.c.number == sa.bindparam("this")))
+_BY_TAIL = Prepared(
+    sa.select(incidents).where(incidents.c.number.like(sa.bindparam("like"))).order_by(incidents.c.number.desc()).limit(1)
+)
+_STATE = Prepared(sa.select(incidents.c.state).where(incidents.c.id == sa.bindparam("row")))
+_MERGED_INTO = Prepared(sa.select(incidents.c.merged_into).where(incidents.c.id == sa.bindparam("row")))
+_LATER = Prepared(
+    sa.update(incidents)
+    .where(incidents.c.id == sa.bindparam("row"), incidents.c.last_report_at < sa.bindparam("at"))
+    .values(last_report_at=sa.bindparam("at"))
+)
+_TOLD = Prepared(
+    sa.select(incident_messages.c.carrier_message_id, incident_messages.c.sender).where(
+        incident_messages.c.incident == sa.bindparam("row")
+    )
+)
+_CARRIED = Prepared(
+    sa.select(incident_messages.c.incident)
+    .where(incident_messages.c.carrier_message_id == sa.bindparam("carrier"))
+    .order_by(incident_messages.c.message.desc())
+    .limit(1)
+)
+_OF_LATE = Prepared(
+    sa.select(incidents.c.last_report_at, incidents.c.id, incidents.c.stamp)
+    .where(incidents.c.last_report_at >= sa.bindparam("since"), incidents.c.state != "merged")
+    .order_by(incidents.c.last_report_at.desc(), incidents.c.id.desc())
+    .limit(sa.bindparam("most"))
+)
 
 
 def next_number(tx: Tx, year: int) -> str:
@@ -60,31 +92,45 @@ def update(tx: Tx, incident: Incident, *, merged_into: str | None = None) -> Inc
 
     Raises ``NotFound``, ``Stale`` where it has changed since, ``NotAllowed`` for a step its state may not take.
     """
-    at = tx.one(sa.select(incidents.c.state, incidents.c.revision).where(incidents.c.id == incident.id))
-    if at is None:
+    state = tx.scalar(_STATE, {"row": incident.id})
+    if state is None:
         raise NotFound(incident.id)
-    lifecycle.check(lifecycle.INCIDENTS, at.state, incident.state)
+    lifecycle.check(lifecycle.INCIDENTS, state, incident.state)
     new = msgspec.structs.replace(incident, revision=incident.revision + 1)
-    statement = sa.update(incidents).where(incidents.c.id == incident.id, incidents.c.revision == incident.revision)
     into = {"merged_into": merged_into} if merged_into or incident.state != "merged" else {}
-    if tx.run(statement.values(revision=new.revision, **_columns(tx, new), **into)).rowcount == 0:
-        raise Stale(incident.id)
+    _write(tx, incident, {"revision": new.revision, **_columns(tx, new), **into})
     vault.replace(tx, new.id, new.report.text.encode("utf-8", "surrogatepass"))
     return new
+
+
+def note_step(tx: Tx, incident: Incident, step: str) -> Incident:
+    """Write only what comes next about an incident that was read at ``incident.revision``. Raises ``Stale``."""
+    new = msgspec.structs.replace(incident, next_step=step)
+    _write(tx, incident, _columns(tx, new))
+    return new
+
+
+def _write(tx: Tx, read: Incident, values: dict[str, Any]) -> None:
+    if tx.run(_changed(*values), {**values, "row": read.id, "read": read.revision}) == 0:
+        raise Stale(read.id)
+
+
+@cache
+def _changed(*columns: str) -> Prepared:
+    as_read = (incidents.c.id == sa.bindparam("row"), incidents.c.revision == sa.bindparam("read"))
+    return Prepared(sa.update(incidents).where(*as_read), columns)
 
 
 def get(tx: Tx, id_or_number: str) -> Incident:
     """One incident by its id or as people write its number: 〔2026〕0123, 2026-0123, 0123, 123 (the newest such).
     Raises ``NotFound``."""
-    asked = sa.select(incidents).limit(1)
     given = id_or_number.strip()
     if found := _NUMBER.fullmatch(given):
-        asked = asked.where(incidents.c.number == f"{found[1]}-{int(found[2]):04d}")
+        row = tx.one(_BY_NUMBER, {"this": f"{found[1]}-{int(found[2]):04d}"})
     elif _TAIL.fullmatch(given):
-        asked = asked.where(incidents.c.number.like(f"____-{int(given):04d}")).order_by(incidents.c.number.desc())
+        row = tx.one(_BY_TAIL, {"like": f"____-{int(given):04d}"})
     else:
-        asked = asked.where(incidents.c.id == given)
-    row = tx.one(asked)
+        row = tx.one(_BY_ID, {"row": given})
     if row is None:
         raise NotFound(id_or_number)
     return _opened(tx, [row])[0]
@@ -102,7 +148,7 @@ def rows(tx: Tx, *, states: Iterable[str] | None = None, since: datetime | None 
 
 def merged_into(tx: Tx, incident: str) -> str | None:
     """The id of the incident that this one was merged into, if any."""
-    return tx.scalar(sa.select(incidents.c.merged_into).where(incidents.c.id == incident))  # type: ignore[no-any-return]
+    return tx.scalar(_MERGED_INTO, {"row": incident})  # type: ignore[no-any-return]
 
 
 def link(tx: Tx, incident: str, message_id: str, carrier_message_id: str | None, sender: str, at: datetime) -> None:
@@ -118,8 +164,7 @@ def link(tx: Tx, incident: str, message_id: str, carrier_message_id: str | None,
         },
     )
     if new:
-        later = sa.update(incidents).where(incidents.c.id == incident, incidents.c.last_report_at < micros(at))
-        tx.run(later.values(last_report_at=micros(at)))
+        tx.run(_LATER, {"row": incident, "at": micros(at)})
 
 
 def messages_of(tx: Tx, incident: str) -> list[str]:
@@ -130,68 +175,79 @@ def messages_of(tx: Tx, incident: str) -> list[str]:
 
 def by_carrier_id(tx: Tx, carrier_message_id: str) -> str | None:
     """The incident that the message of that carrier's id (Message-ID …) told of; the newest, if any."""
-    asked = sa.select(incident_messages.c.incident).where(incident_messages.c.carrier_message_id == carrier_message_id)
-    return tx.scalar(asked.order_by(incident_messages.c.message.desc()).limit(1))  # type: ignore[no-any-return]
+    return tx.scalar(_CARRIED, {"carrier": carrier_message_id})  # type: ignore[no-any-return]
 
 
 def candidates(tx: Tx, since: datetime, *, limit: int = 500) -> list[Candidate]:
     """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit`` of them."""
+    known = tx.cache.get
+    made = []
+    for row in tx.all(_OF_LATE, {"since": micros(since), "most": limit}):
+        kept = known(row[1])
+        told = kept.told if kept is not None else None
+        # A further report may be linked under the same stamp: then the row's own time has changed.
+        made.append(told[1] if told is not None and told[0] == row else _candidate(tx, row))
+    return made
+
+
+def _candidate(tx: Tx, row: AnyRow) -> Candidate:
     from gateway.core.matching import Candidate
 
-    # The stamp names one writing of an incident for good: what was opened or linked under it need not be asked again.
-    asked = (
-        sa.select(incidents.c.id, incidents.c.stamp, incidents.c.last_report_at)
-        .where(incidents.c.last_report_at >= micros(since), incidents.c.state != "merged")
-        .order_by(incidents.c.last_report_at.desc(), incidents.c.id.desc())
-        .limit(limit)
+    last_report_at, id_, stamp = row
+    incident = _known(tx, id_, stamp) or _opened(tx, tx.all(_BY_ID, {"row": id_}))[0]
+    told = tx.all(_TOLD, {"row": id_})
+    made = Candidate(
+        incident=incident,
+        message_ids=frozenset(one.carrier_message_id for one in told if one.carrier_message_id),
+        senders=frozenset(one.sender for one in told),
+        last_report_at=instant(last_report_at),
     )
-    found = tx.all(asked)
-    unknown = [row.id for row in found if row.stamp not in tx.cache]
-    if unknown:
-        _opened(tx, tx.all(sa.select(incidents).where(incidents.c.id.in_(unknown))))
-    _linked(tx, {row.id: row.stamp for row in found if ("links", row.stamp) not in tx.cache})
-    return [
-        Candidate(
-            incident=tx.cache[row.stamp],
-            message_ids=tx.cache["links", row.stamp][0],
-            senders=tx.cache["links", row.stamp][1],
-            last_report_at=instant(row.last_report_at),
-        )
-        for row in found
-    ]
+    if (kept := tx.cache.get(id_)) is not None:
+        kept.told = row, made
+    return made
 
 
-def _linked(tx: Tx, stamps: dict[str, str]) -> None:
-    """Put who told of these incidents, and under which carrier's ids, into the cache."""
-    named: dict[str, set[str]] = defaultdict(set)
-    senders: dict[str, set[str]] = defaultdict(set)
-    if stamps:
-        for one in tx.all(sa.select(incident_messages).where(incident_messages.c.incident.in_(list(stamps)))):
-            senders[one.incident].add(one.sender)
-            if one.carrier_message_id:
-                named[one.incident].add(one.carrier_message_id)
-    for incident, stamp in stamps.items():
-        tx.cache["links", stamp] = (frozenset(named[incident]), frozenset(senders[incident]))
+class _Written:
+    """One writing of an incident, named for good by its stamp; decoded when it is asked for, if it ever is."""
+
+    __slots__ = ("_held", "stamp", "told")
+
+    def __init__(self, stamp: str, facts: str | bytes, text: str) -> None:
+        self.stamp = stamp
+        self._held: Incident | tuple[str | bytes, str] = facts, text
+        self.told: tuple[AnyRow, Candidate] | None = None
+        """The candidate that it was, and the row that said so."""
+
+    @property
+    def incident(self) -> Incident:
+        held = self._held  # once: readers have threads of their own
+        if isinstance(held, tuple):
+            facts, text = held
+            bare = _decode(facts)
+            held = self._held = msgspec.structs.replace(bare, report=msgspec.structs.replace(bare.report, text=text))
+        return held
+
+
+def _known(tx: Tx, id_: str, stamp: str) -> Incident | None:
+    """An incident as it was written under that stamp; None where another writing was kept since."""
+    kept: _Written | None = tx.cache.get(id_)
+    return kept.incident if kept is not None and kept.stamp == stamp else None
 
 
 def _columns(tx: Tx, incident: Incident) -> dict[str, Any]:
     bare = msgspec.structs.replace(incident, report=msgspec.structs.replace(incident.report, text=""))
-    return {
-        "title": incident.title,
-        "state": incident.state,
-        "facts": _encode(bare).decode(),
-        "stamp": tx.new_id(),
-    }
+    facts, stamp = _encode(bare), tx.new_id()
+    tx.cache[incident.id] = _Written(stamp, facts, incident.report.text)
+    return {"title": incident.title, "state": incident.state, "facts": facts.decode(), "stamp": stamp}
 
 
 def _opened(tx: Tx, found: Sequence[AnyRow]) -> list[Incident]:
-    """Rows as incidents with their texts; a text whose key is gone is empty. Cached by the stamp of each writing."""
-    missing = [row for row in found if row.stamp not in tx.cache]
-    if missing:
-        texts = vault.many(tx, [row.id for row in missing])
-        for row in missing:
-            bare = _decode(row.facts)
-            text = texts.get(row.id, b"").decode("utf-8", "surrogatepass")
-            whole = msgspec.structs.replace(bare, report=msgspec.structs.replace(bare.report, text=text))
-            tx.cache[row.stamp] = whole
-    return [tx.cache[row.stamp] for row in found]
+    """Rows as incidents with their texts; a text whose key is gone is empty. The last writing of each is cached."""
+    known = {row.stamp: kept for row in found if (kept := _known(tx, row.id, row.stamp)) is not None}
+    missing = [row for row in found if row.stamp not in known]
+    texts = vault.many(tx, [row.id for row in missing]) if missing else {}
+    for row in missing:
+        text = texts.get(row.id, b"").decode("utf-8", "surrogatepass")
+        written = tx.cache[row.id] = _Written(row.stamp, row.facts, text)
+        known[row.stamp] = written.incident
+    return [known[row.stamp] for row in found]

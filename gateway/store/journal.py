@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -12,12 +13,28 @@ import sqlalchemy as sa
 from gateway.core import events as vocabulary
 from gateway.core.model import Event
 from gateway.store.ids import instant, micros
+from gateway.store.prepared import Prepared
 from gateway.store.tables import events, meta
 from gateway.store.tx import AnyRow, Tx, clean_or_none
 
 _MINUTE = timedelta(minutes=1)
+_EARLY = timedelta(hours=1)
 _encode = msgspec.json.Encoder(order="sorted").encode
 _decode = msgspec.json.Decoder().decode
+
+_UNSEALED_ROWS = sa.select(events).where(events.c.seq.is_(None)).order_by(events.c.id).limit(sa.bindparam("most"))
+_UNSEALED = Prepared(_UNSEALED_ROWS)
+_UNSEALED_PG = Prepared(_UNSEALED_ROWS.where(events.c.txid < sa.text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")))
+_MARK = Prepared(
+    sa.update(events)
+    .where(events.c.id == sa.bindparam("row"), events.c.seq.is_(None))
+    .values(seq=sa.bindparam("s"), prev=sa.bindparam("p"), hash=sa.bindparam("h"))
+)
+_LAST_SEALED = Prepared(sa.select(events).where(events.c.seq.is_not(None)).order_by(events.c.seq.desc()).limit(1))
+_SEALED_AFTER = Prepared(
+    sa.select(events).where(events.c.seq > sa.bindparam("place")).order_by(events.c.seq).limit(sa.bindparam("most"))
+)
+_SEALED_AT = Prepared(sa.select(events).where(events.c.seq == sa.bindparam("place")))
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,16 +91,67 @@ def entries(
 ) -> list[Entry]:
     """Events in the order in which they were written; ``after`` is an entry's id to go on from."""
     tx.flush()
-    asked = sa.select(events).order_by(events.c.id).limit(limit)
-    if incident is not None:
-        asked = asked.where(events.c.incident == incident)
-    if message is not None:
-        asked = asked.where(events.c.message == message)
-    if after is not None:
-        asked = asked.where(events.c.id > after)
+    given = {"incident": incident, "message": message, "after": after}
+    given = {name: value for name, value in given.items() if value is not None}
+    asked: Any = _listed(*given)
+    if names is not None:
+        asked = asked.statement.where(events.c.event.in_(list(names)))
+    return [entry(row) for row in tx.all(asked, {**given, "most": limit})]
+
+
+@cache
+def _listed(*named: str) -> Prepared:
+    there = [events.c[name] == sa.bindparam(name) for name in named if name != "after"]
+    if "after" in named:
+        there.append(events.c.id > sa.bindparam("after"))
+    return Prepared(sa.select(events).where(*there).order_by(events.c.id).limit(sa.bindparam("most")))
+
+
+def forget(tx: Tx, until: int) -> None:
+    """Delete what was written up to that entry: in a simulation, where it was handed on and nobody will ask for it."""
+    tx.run(_FORGET, {"until": until})
+
+
+_FORGET = Prepared(sa.delete(events).where(events.c.id <= sa.bindparam("until")))
+
+
+def end(tx: Tx) -> int:
+    """The id of the last entry; 0 where there is none."""
+    tx.flush()
+    return int(tx.scalar(sa.select(sa.func.max(events.c.id))) or 0)
+
+
+def latest(tx: Tx, limit: int, before: int | None = None, names: Iterable[str] | None = None) -> list[Entry]:
+    """The newest entries first, of these ``names`` or of all; ``before`` is an entry's id to go on from."""
+    tx.flush()
+    asked = sa.select(events).order_by(events.c.id.desc()).limit(limit)
+    if before is not None:
+        asked = asked.where(events.c.id < before)
     if names is not None:
         asked = asked.where(events.c.event.in_(list(names)))
-    return [_entry(row) for row in tx.all(asked)]
+    return [entry(row) for row in tx.all(asked)]
+
+
+def since(tx: Tx, at: datetime, *, names: Iterable[str], limit: int = 1000) -> list[Entry]:
+    """The events of these ``names`` from ``at`` on, in the order in which they were written."""
+    asked = sa.select(events).where(events.c.id > begin_of(tx, at), events.c.at >= micros(at), events.c.event.in_(list(names)))
+    return [entry(row) for row in tx.all(asked.order_by(events.c.id).limit(limit))]
+
+
+def begin_of(tx: Tx, at: datetime) -> int:
+    """The id of an entry behind which everything stands that happened from ``at`` on.
+
+    The time is in no index, the order is: the place is found by halving, an hour early, for clocks are set back.
+    """
+    low, high, early = 0, end(tx), micros(at - _EARLY)
+    while low < high:
+        middle = (low + high) // 2
+        found = tx.scalar(sa.select(events.c.at).where(events.c.id > middle).order_by(events.c.id).limit(1))
+        if found is not None and found < early:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 def unsealed(tx: Tx, limit: int = 1000) -> list[Entry]:
@@ -91,18 +159,13 @@ def unsealed(tx: Tx, limit: int = 1000) -> list[Entry]:
 
     On PostgreSQL ids are given before commit, so only transactions below every running one are read.
     """
-    asked = sa.select(events).where(events.c.seq.is_(None)).order_by(events.c.id).limit(limit)
-    if tx.postgres:
-        asked = asked.where(events.c.txid < sa.text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint"))
-    return [_entry(row) for row in tx.all(asked)]
+    return [entry(row) for row in tx.all(_UNSEALED_PG if tx.postgres else _UNSEALED, {"most": limit})]
 
 
 def mark_sealed(tx: Tx, sealed: Sequence[Sealed]) -> None:
     """Give events their places in the chain."""
     if sealed:
-        statement = sa.update(events).where(events.c.id == sa.bindparam("row"), events.c.seq.is_(None))
-        statement = statement.values(seq=sa.bindparam("s"), prev=sa.bindparam("p"), hash=sa.bindparam("h"))
-        tx.run(statement, [{"row": one.id, "s": one.seq, "p": one.prev, "h": one.hash} for one in sealed])
+        tx.run(_MARK, [{"row": one.id, "s": one.seq, "p": one.prev, "h": one.hash} for one in sealed])
 
 
 def lock_chain(tx: Tx) -> None:
@@ -112,20 +175,19 @@ def lock_chain(tx: Tx) -> None:
 
 def last_sealed(tx: Tx) -> Entry | None:
     """The end of the chain, None where nothing was sealed."""
-    found = tx.one(sa.select(events).where(events.c.seq.is_not(None)).order_by(events.c.seq.desc()).limit(1))
-    return None if found is None else _entry(found)
+    found = tx.one(_LAST_SEALED)
+    return None if found is None else entry(found)
 
 
 def sealed_after(tx: Tx, seq: int, limit: int = 1000) -> list[Entry]:
     """Sealed events behind ``seq`` in the order of the chain."""
-    asked = sa.select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
-    return [_entry(row) for row in tx.all(asked)]
+    return [entry(row) for row in tx.all(_SEALED_AFTER, {"place": seq, "most": limit})]
 
 
 def sealed_at(tx: Tx, seq: int) -> Entry | None:
     """The event of that place in the chain."""
-    found = tx.one(sa.select(events).where(events.c.seq == seq))
-    return None if found is None else _entry(found)
+    found = tx.one(_SEALED_AT, {"place": seq})
+    return None if found is None else entry(found)
 
 
 def written(tx: Tx, log: str) -> int:
@@ -138,15 +200,20 @@ def note_written(tx: Tx, log: str, seq: int) -> None:
     tx.put(meta, {"key": _log(log), "value": str(seq)}, key=("key",))
 
 
+@cache
+def _zone(minutes: int) -> timezone:
+    return timezone(timedelta(minutes=minutes))
+
+
 def _log(name: str) -> str:
     return f"log:{name}"[:64]
 
 
-def _entry(row: AnyRow) -> Entry:
+def entry(row: AnyRow) -> Entry:
+    """A row of the table of events."""
     shown = _decode(row.data)
-    at: datetime = instant(row.at).astimezone(timezone(timedelta(minutes=row.offset_minutes)))
     event = Event(
-        at=at,
+        at=instant(row.at).astimezone(_zone(row.offset_minutes)),
         event=row.event,
         incident=row.incident,
         message=row.message,

@@ -12,12 +12,13 @@ import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.i18n import _
 from gateway.store.errors import BadKey
-from gateway.store.seal import KEY, open_as_bureau, seal, seal_for_bureau, unseal
+from gateway.store.seal import KEY, open_as_bureau, seal_for_bureau, seal_with, unseal_with
 
 __all__ = ["StoreKeys", "generate_bureau", "open_as_bureau", "read_key", "seal_for_bureau", "write_key"]
 
@@ -30,7 +31,7 @@ class StoreKeys:
     def __init__(self, master: bytes) -> None:
         if len(master) != KEY:
             raise BadKey("a store key has 32 bytes")
-        self._wrap = _derive(master, b"wrap row keys v1")
+        self._wrap = AESGCM(_derive(master, b"wrap row keys v1"))
         self._digest = _derive(master, b"keyed digests v1")
 
     @classmethod
@@ -52,11 +53,11 @@ class StoreKeys:
 
     def wrap(self, key: bytes, row: str) -> bytes:
         """A row's key, sealed with the store key and bound to the row."""
-        return seal(self._wrap, key, row)
+        return seal_with(self._wrap, key, row)
 
     def unwrap(self, wrapped: bytes, row: str) -> bytes:
         """The row's key. Raises ``Tampered``."""
-        return unseal(self._wrap, wrapped, row)
+        return unseal_with(self._wrap, wrapped, row)
 
     def digest(self, purpose: str, *parts: bytes) -> str:
         """A keyed digest (HMAC-SHA-256, hex) over ``parts``, each with its length, so that none runs into the next."""

@@ -50,7 +50,7 @@ def cut(tx: Tx, window: str, at: datetime, by: str) -> None:
 def settle(tx: Tx, window: str, at: datetime) -> bool:
     """Note that what a window had kept was looked through; False where that was noted before."""
     statement = sa.update(maintenance).where(maintenance.c.id == window, maintenance.c.ended_at.is_(None))
-    return bool(tx.run(statement.values(ended_at=micros(at))).rowcount)
+    return bool(tx.run(statement.values(ended_at=micros(at))))
 
 
 def _window(row: AnyRow) -> Window:

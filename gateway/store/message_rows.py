@@ -10,11 +10,14 @@ import sqlalchemy as sa
 from gateway.core.model import MessageState, RawMessage
 from gateway.store import vault
 from gateway.store.ids import instant, micros
+from gateway.store.prepared import Prepared
 from gateway.store.seal import Envelope
 from gateway.store.tables import messages
 from gateway.store.tables import vault as sealed_texts
 from gateway.store.tx import AnyRow, Tx, clean, clean_or_none
 
+FIRST = 0
+"""The class of messages that is read first (precedence.py)."""
 REPEAT_WINDOW = timedelta(hours=6)
 """Equal bytes from the same sender without a carrier's id count as the same message for so long."""
 
@@ -52,7 +55,7 @@ class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
 COLUMNS = tuple(messages.c[name] for name in MessageRow.__struct_fields__)
 
 
-_EARLIER = (
+_EARLIER = Prepared(
     sa.select(messages.c.id)
     .join(sealed_texts, sealed_texts.c.id == messages.c.id)
     .where(messages.c.digest == sa.bindparam("digest"), messages.c.accepted_at > sa.bindparam("after"))
@@ -69,6 +72,7 @@ def put(
     *,
     repeat_window: timedelta,
     part_group: str | None = None,
+    precedence: int = FIRST,
 ) -> Accepted:
     """Seal and store a whole message. An equal earlier one (same way, sender, carrier's id and bytes) is linked, not read
     again. ``part_group`` names the parts that it was joined of."""
@@ -93,6 +97,7 @@ def put(
             "duplicate_of": first,
             "digest": digest,
             "part_group": part_group,
+            "precedence": precedence,
             "revision": 1,
         },
     )
@@ -115,7 +120,8 @@ def _digest(tx: Tx, raw: RawMessage) -> str:
 
 
 def row(found: AnyRow) -> MessageRow:
-    values = dict(found._mapping)
+    """A row of ``COLUMNS`` as a ``MessageRow``."""
+    values = dict(zip(MessageRow.__struct_fields__, found, strict=True))
     values["received_at"] = instant(values["received_at"])
     values["accepted_at"] = instant(values["accepted_at"])
     return MessageRow(**values)

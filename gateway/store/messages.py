@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -14,10 +15,12 @@ from gateway.core import lifecycle
 from gateway.core.model import MessageState, RawMessage
 from gateway.store import message_rows, vault
 from gateway.store.errors import KeyGone, NotFound, Stale
-from gateway.store.ids import micros
+from gateway.store.ids import floor, micros
 from gateway.store.message_rows import COLUMNS, REPEAT_WINDOW, Accepted, MessageRow
 from gateway.store.message_rows import row as _row
 from gateway.store.parts import Released, accept_part, release_partial
+from gateway.store.precedence import Known, everybody, of_sender
+from gateway.store.prepared import Prepared
 from gateway.store.seal import Envelope, Exported, pack_keys
 from gateway.store.tables import messages, parts
 from gateway.store.tables import vault as sealed_texts
@@ -29,19 +32,31 @@ __all__ = [
 ]  # fmt: skip
 
 
-def accept(tx: Tx, raw: RawMessage, now: datetime, *, repeat_window: timedelta = REPEAT_WINDOW) -> Accepted:
-    """Seal and store a message or a part of one. An equal earlier one is linked, not read again.
+_GET = Prepared(sa.select(*COLUMNS).where(messages.c.id == sa.bindparam("row")))
+_WAITING = sa.select(*COLUMNS).where(messages.c.state == "accepted").order_by(messages.c.id).limit(sa.bindparam("most"))
+_PENDING = Prepared(_WAITING)
+_PENDING_OF = Prepared(_WAITING.where(messages.c.channel == sa.bindparam("channel")))
+_PENDING_IN = Prepared(
+    _WAITING.where(messages.c.channel == sa.bindparam("channel"), messages.c.precedence == sa.bindparam("precedence"))
+)
+
+
+def accept(
+    tx: Tx, raw: RawMessage, now: datetime, *, repeat_window: timedelta = REPEAT_WINDOW, known: Known = everybody
+) -> Accepted:
+    """Seal and store a message or a part of one. An equal earlier one is linked, not read again. ``known`` says whose messages
+    go first.
 
     Raises ``Malformed`` for a part whose numbers cannot be.
     """
     if raw.part is not None:
-        return accept_part(tx, raw, now, repeat_window=repeat_window)
-    return message_rows.put(tx, raw, now, repeat_window=repeat_window)
+        return accept_part(tx, raw, now, repeat_window=repeat_window, known=known)
+    return message_rows.put(tx, raw, now, repeat_window=repeat_window, precedence=of_sender(raw.sender, known))
 
 
 def get(tx: Tx, row: str) -> MessageRow:
     """One message. Raises ``NotFound``."""
-    found = tx.one(sa.select(*COLUMNS).where(messages.c.id == row))
+    found = tx.one(_GET, {"row": row})
     if found is None:
         raise NotFound(row)
     return _row(found)
@@ -58,23 +73,29 @@ def rows(
     limit: int = 100,
 ) -> list[MessageRow]:
     """The newest messages first; ``before`` is an id to go on from."""
-    asked = sa.select(*COLUMNS).order_by(messages.c.id.desc()).limit(limit)
+    given = {"incident": incident, "channel": channel, "via": via, "before": before}
+    given = {name: value for name, value in given.items() if value is not None}
+    asked: Any = _listed(*given)
     if states is not None:
-        asked = asked.where(messages.c.state.in_(list(states)))
-    for column, value in ((messages.c.incident, incident), (messages.c.channel, channel), (messages.c.via, via)):
-        if value is not None:
-            asked = asked.where(column == value)
-    if before is not None:
-        asked = asked.where(messages.c.id < before)
-    return [_row(found) for found in tx.all(asked)]
+        asked = asked.statement.where(messages.c.state.in_(list(states)))
+    return [_row(found) for found in tx.all(asked, {**given, "most": limit})]
 
 
-def pending(tx: Tx, channel: str | None = None, limit: int = 64) -> list[MessageRow]:
-    """Accepted messages that nobody has read, in the order in which they were accepted."""
-    asked = sa.select(*COLUMNS).where(messages.c.state == "accepted").order_by(messages.c.id).limit(limit)
-    if channel is not None:
-        asked = asked.where(messages.c.channel == channel)
-    return [_row(found) for found in tx.all(asked)]
+@cache
+def _listed(*named: str) -> Prepared:
+    there = [messages.c[name] == sa.bindparam(name) for name in named if name != "before"]
+    if "before" in named:
+        there.append(messages.c.id < sa.bindparam("before"))
+    return Prepared(sa.select(*COLUMNS).where(*there).order_by(messages.c.id.desc()).limit(sa.bindparam("most")))
+
+
+def pending(tx: Tx, channel: str | None = None, limit: int = 64, precedence: int | None = None) -> list[MessageRow]:
+    """Accepted messages that nobody has read, in the order in which they were accepted; all classes, or one of them."""
+    if channel is not None and precedence is not None:
+        return [_row(one) for one in tx.all(_PENDING_IN, {"most": limit, "channel": channel, "precedence": precedence})]
+    if channel is None:
+        return [_row(found) for found in tx.all(_PENDING, {"most": limit})]
+    return [_row(found) for found in tx.all(_PENDING_OF, {"most": limit, "channel": channel})]
 
 
 def counts(tx: Tx) -> dict[str, int]:
@@ -86,6 +107,12 @@ def counts(tx: Tx) -> dict[str, int]:
 def backlog(tx: Tx, via: str) -> int:
     """How many messages of a channel are accepted and not yet read."""
     asked = sa.select(sa.func.count()).where(messages.c.via == via, messages.c.state == "accepted")
+    return int(tx.scalar(asked) or 0)
+
+
+def came_since(tx: Tx, via: str, since: datetime) -> int:
+    """How many messages came by a channel since then."""
+    asked = sa.select(sa.func.count()).where(messages.c.id >= floor(since), messages.c.via == via)
     return int(tx.scalar(asked) or 0)
 
 
@@ -137,33 +164,48 @@ def set_state(
     }
     at = found.revision if revision is None else revision
     values = {name: value for name, value in given.items() if value is not None}
-    statement = sa.update(messages).where(messages.c.id == row, messages.c.revision == at)
-    if tx.run(statement.values(state=state, revision=at + 1, **values)).rowcount == 0:
+    values |= {"state": state, "revision": at + 1}
+    if tx.run(_changed(*values), {**values, "row": row, "read": at}) == 0:
         raise Stale(row)
+
+
+@cache
+def _changed(*columns: str) -> Prepared:
+    as_read = (messages.c.id == sa.bindparam("row"), messages.c.revision == sa.bindparam("read"))
+    return Prepared(sa.update(messages).where(*as_read), columns)
 
 
 def content_seen(tx: Tx, text: str, sender: str, since: datetime) -> str | None:
     """The first message of ``sender`` received since then whose remembered text is ``text``, if any."""
-    return tx.scalar(  # type: ignore[no-any-return]
-        sa.select(messages.c.id)
-        .where(
-            messages.c.content_digest == _content(tx, text),
-            messages.c.sender == clean(sender),
-            messages.c.received_at >= micros(since),
-        )
-        .order_by(messages.c.id)
-        .limit(1)
+    said = {"content": _content(tx, text), "by": clean(sender), "since": micros(since)}
+    return tx.scalar(_SEEN, said)  # type: ignore[no-any-return]
+
+
+_SEEN = Prepared(
+    sa.select(messages.c.id)
+    .where(
+        messages.c.content_digest == sa.bindparam("content"),
+        messages.c.sender == sa.bindparam("by"),
+        messages.c.received_at >= sa.bindparam("since"),
     )
+    .order_by(messages.c.id)
+    .limit(1)
+)
 
 
 def note_sender(tx: Tx, row: str, sender: str) -> None:
     """Keep who really sent a message where the carrier named only a go-between, such as a fax server."""
-    tx.run(sa.update(messages).where(messages.c.id == row).values(sender=clean(sender)))
+    tx.run(_set("sender"), {"row": row, "sender": clean(sender)})
 
 
 def remember_content(tx: Tx, row: str, text: str) -> None:
     """Keep a keyed digest of a message's canonical text, for ``content_seen``."""
-    tx.run(sa.update(messages).where(messages.c.id == row).values(content_digest=_content(tx, text)))
+    tx.run(_set("content_digest"), {"row": row, "content_digest": _content(tx, text)})
+
+
+@cache
+def _set(column: str) -> Prepared:
+    return Prepared(sa.update(messages).where(messages.c.id == sa.bindparam("row")), (column,))
 
 
 def _content(tx: Tx, text: str) -> str:

@@ -19,6 +19,7 @@ from gateway.core.model import RawMessage
 from gateway.store import message_rows, vault
 from gateway.store.ids import instant, micros
 from gateway.store.message_rows import REPEAT_WINDOW, Accepted
+from gateway.store.precedence import Known, everybody, of_sender
 from gateway.store.seal import Envelope
 from gateway.store.tables import part_groups, parts
 from gateway.store.tx import AnyRow, Tx, clean, clean_or_none
@@ -38,7 +39,9 @@ class Released(msgspec.Struct, frozen=True, kw_only=True):
     completes: str | None
 
 
-def accept_part(tx: Tx, raw: RawMessage, now: datetime, *, repeat_window: timedelta = REPEAT_WINDOW) -> Accepted:
+def accept_part(
+    tx: Tx, raw: RawMessage, now: datetime, *, repeat_window: timedelta = REPEAT_WINDOW, known: Known = everybody
+) -> Accepted:
     """Seal and store one part; with the last one the message is made in the same transaction.
 
     Raises ``Malformed`` where the part's numbers cannot be.
@@ -82,11 +85,11 @@ def accept_part(tx: Tx, raw: RawMessage, now: datetime, *, repeat_window: timede
     have = tx.scalar(sa.select(part_groups.c.have).where(part_groups.c.id == group_id))
     if have < part.total:
         return Accepted(id=row)
-    made = _join(tx, group_id, now, repeat_window)
+    made = _join(tx, group_id, now, repeat_window, known)
     return Accepted(id=made.id, duplicate_of=made.duplicate_of, message=made.id)
 
 
-def release_partial(tx: Tx, older_than: datetime, now: datetime, *, limit: int = 64) -> list[Released]:
+def release_partial(tx: Tx, older_than: datetime, now: datetime, *, limit: int = 64, known: Known = everybody) -> list[Released]:
     """Make messages of what has waited since ``older_than`` for its missing parts; ``meta`` says partial=1."""
     waiting = (
         sa.select(part_groups)
@@ -97,7 +100,7 @@ def release_partial(tx: Tx, older_than: datetime, now: datetime, *, limit: int =
     )
     made = []
     for group in tx.all(waiting):
-        joined = _join(tx, group.id, now, timedelta(0))
+        joined = _join(tx, group.id, now, timedelta(0), known)
         made.append(
             Released(
                 id=joined.id,
@@ -141,7 +144,7 @@ def _new_group(tx: Tx, raw: RawMessage, group_id: str, key: str, now: datetime) 
     )
 
 
-def _join(tx: Tx, group_id: str, now: datetime, repeat_window: timedelta) -> Accepted:
+def _join(tx: Tx, group_id: str, now: datetime, repeat_window: timedelta, known: Known) -> Accepted:
     """Make the message of a group as far as it has come."""
     group = tx.one(sa.select(part_groups).where(part_groups.c.id == group_id))
     assert group is not None
@@ -149,8 +152,7 @@ def _join(tx: Tx, group_id: str, now: datetime, repeat_window: timedelta) -> Acc
     texts = vault.many(tx, [row.id for row in found])
     opened = {row.number: msgspec.msgpack.decode(texts[row.id], type=Envelope) for row in found if row.id in texts}
     bodies: list[str | None] = [
-        base64.b64encode(opened[number].body).decode() if number in opened else None
-        for number in range(1, group.total + 1)
+        base64.b64encode(opened[number].body).decode() if number in opened else None for number in range(1, group.total + 1)
     ]
     meta: dict[str, str] = {}
     for envelope in opened.values():
@@ -173,7 +175,8 @@ def _join(tx: Tx, group_id: str, now: datetime, repeat_window: timedelta) -> Acc
         content_type=found[0].content_type,
         meta=meta,
     )
-    made = message_rows.put(tx, raw, now, repeat_window=repeat_window, part_group=group_id)
+    precedence = of_sender(group.sender, known)
+    made = message_rows.put(tx, raw, now, repeat_window=repeat_window, part_group=group_id, precedence=precedence)
     _joined(tx, group, made.id, whole)
     return made
 

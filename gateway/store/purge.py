@@ -63,6 +63,31 @@ def incidents_due(tx: Tx, states: Sequence[str], before: datetime, *, after: str
     return [row.id for row in tx.all(asked)]
 
 
+def papers_due(tx: Tx, before: datetime, *, after: str = "", limit: int = 200) -> list[str]:
+    """Ids of deliveries about no incident and no message (briefs, boards, reminders) made before then, of which the text is still
+    there and nothing is on its way; those behind ``after``."""
+    asked = (
+        sa.select(deliveries.c.id)
+        .join(sealed_texts, sealed_texts.c.id == deliveries.c.id)
+        .where(
+            deliveries.c.incident.is_(None),
+            deliveries.c.message.is_(None),
+            deliveries.c.state.not_in(AT_WORK),
+            deliveries.c.created_at < micros(before),
+            deliveries.c.id > after,
+            sealed_texts.c.wrapped.is_not(None),
+        )
+        .order_by(deliveries.c.id)
+        .limit(limit)
+    )
+    return [row.id for row in tx.all(asked)]
+
+
+def destroy_papers(tx: Tx, rows: Sequence[str]) -> None:
+    """Destroy the keys of the texts of deliveries."""
+    vault.destroy(tx, rows)
+
+
 def messages_of(tx: Tx, incident: str) -> list[str]:
     """The read messages of an incident whose content is still there."""
     asked = sa.select(messages.c.id).where(

@@ -52,9 +52,16 @@ def park_receipt(tx: Tx, receipt: Receipt, now: datetime) -> bool:
     return True
 
 
+def promised(tx: Tx, via: str, refs: tuple[str, ...]) -> str | None:
+    """Who has it, where an acknowledgement of one of ``refs`` came before our own note of the yes."""
+    named = (parked_receipts.c.via == via, parked_receipts.c.ref.in_([clean(one) for one in refs]))
+    asked = sa.select(parked_receipts.c.detail).where(*named, parked_receipts.c.state == "acknowledged")
+    return tx.scalar(asked.order_by(parked_receipts.c.id).limit(1))  # type: ignore[no-any-return]
+
+
 def forget_parked(tx: Tx, older_than: datetime) -> int:
     """Drop receipts that nobody asked for since then; returns how many."""
-    return tx.run(sa.delete(parked_receipts).where(parked_receipts.c.at < micros(older_than))).rowcount
+    return tx.run(sa.delete(parked_receipts).where(parked_receipts.c.at < micros(older_than)))
 
 
 def by_ref(tx: Tx, via: str, ref: str) -> DeliveryRow | None:
@@ -83,7 +90,7 @@ def store_refs(tx: Tx, via: str, refs: tuple[str, ...], delivery: str, attempt: 
 
 def apply(tx: Tx, ref: AnyRow, state: str, detail: str, now: datetime) -> Matched:
     """Give a receipt to its delivery. Only a failure of the attempt that stands as delivered changes its state."""
-    if ref.state in (state, "failed"):
+    if ref.state in (state, "failed", "acknowledged"):
         return Matched(what="matched", new=False, delivery=_delivery(tx, ref.delivery))
     named = (delivery_refs.c.via == ref.via, delivery_refs.c.ref == ref.ref, delivery_refs.c.delivery == ref.delivery)
     tx.run(sa.update(delivery_refs).where(*named).values(state=state, at=micros(now)))
@@ -93,7 +100,7 @@ def apply(tx: Tx, ref: AnyRow, state: str, detail: str, now: datetime) -> Matche
             deliveries.c.id == ref.delivery, deliveries.c.state == "delivered", deliveries.c.attempts == ref.attempt
         )
         back = {"state": "waiting", "next_try_at": micros(now), "delivered_at": None, "why": clean(detail)[:200]}
-        changed = tx.run(stands.values(**back)).rowcount
+        changed = tx.run(stands.values(**back))
     return Matched(what="matched", new=changed > 0, delivery=_delivery(tx, ref.delivery))
 
 

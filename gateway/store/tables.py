@@ -5,7 +5,7 @@ What they were before stands in migrations/versions; a test holds that both ways
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, String, Table, Text, text
 
 metadata = MetaData()
 
@@ -86,7 +86,9 @@ messages = Table(
     Column("revision", Integer, nullable=False),
     Column("purged_at", BigInteger),
     Column("purge_rule", String(64)),
+    Column("precedence", SmallInteger, nullable=False, server_default="0"),
     Index("messages_digest", "digest", "id"),
+    Index("messages_waiting", "state", "channel", "precedence", "id"),
     Index("messages_content", "content_digest", "id"),
     Index("messages_state", "state", "id"),
     Index("messages_incident", "incident", "id"),
@@ -95,7 +97,8 @@ messages = Table(
     Index("messages_kept", "state", "accepted_at", sqlite_where=text("purged_at IS NULL"),
           postgresql_where=text("purged_at IS NULL")),
 )  # fmt: skip
-"""``purged_at`` and ``purge_rule``: when retention destroyed the content, and by which rule."""
+"""``precedence`` is FIRST or LATER of precedence.py. ``purged_at`` and ``purge_rule``: when retention destroyed the content, and
+by which rule."""
 
 part_groups = Table(
     "part_groups",
@@ -147,9 +150,10 @@ incidents = Table(
     Column("stamp", String(26), nullable=False),
     Column("purged_at", BigInteger),
     Index("incidents_state", "state", "last_report_at"),
-    Index("incidents_last_report_at", "last_report_at"),
+    Index("incidents_of_late", "last_report_at", "id", "state", "stamp"),
 )
-"""``facts`` is the Incident as JSON without the report's text, which lies in the vault."""
+"""``facts`` is the Incident as JSON without the report's text, which lies in the vault. ``incidents_of_late`` answers by itself,
+without the rows, which incidents a report may belong to: that is asked for every message."""
 
 incident_messages = Table(
     "incident_messages",
@@ -188,11 +192,25 @@ deliveries = Table(
     Column("cleared", Boolean, nullable=False),
     Column("progress", LargeBinary),
     Column("position", String(26), nullable=False),
-    Index("deliveries_due", "state", "next_try_at"),
+    Column("precedence", SmallInteger, nullable=False, server_default="0"),
+    Index("deliveries_due", "state", "precedence", "next_try_at"),
     Index("deliveries_order", "destination", "incident", "position"),
     Index("deliveries_incident", "incident", "id"),
+    Index("deliveries_address", "address", "created_at"),
 )
 """``position`` is the place in the queue of its (destination, incident): a fall-back keeps the place of what it replaces."""
+
+matters = Table(
+    "matters",
+    metadata,
+    Column("incident", String(26), primary_key=True),
+    Column("next_at", BigInteger),
+    Column("state", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Index("matters_next_at", "next_at", sqlite_where=text("next_at IS NOT NULL"),
+          postgresql_where=text("next_at IS NOT NULL")),
+)  # fmt: skip
+"""``state`` is a Matter as JSON, ``next_at`` when the next thing is to be done; NULL once it is over."""
 
 delivery_refs = Table(
     "delivery_refs",
@@ -205,6 +223,21 @@ delivery_refs = Table(
     Column("at", BigInteger),
     Index("delivery_refs_delivery", "delivery"),
 )
+
+handovers = Table(
+    "handovers",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("number", String(16), nullable=False, unique=True),
+    Column("office", String(64), nullable=False),
+    Column("from_person", Text, nullable=False),
+    Column("from_at", BigInteger, nullable=False),
+    Column("to_person", Text),
+    Column("to_at", BigInteger),
+    Column("digest", String(64), nullable=False),
+    Index("handovers_office", "office", "id"),
+)
+"""Sheets of shift hand-overs (交接班), each signed by who goes and who comes; what they say lies sealed in the vault."""
 
 parked_receipts = Table(
     "parked_receipts",

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
+
+from gateway.core.errors import StorageTrouble
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +25,21 @@ EVERY = 30.0
 _LEAST = 1.0
 """Seconds between checkpoints under load: each costs a sync of the data base."""
 _AGAIN = 0.25
+TAKE_IN = "PRAGMA wal_checkpoint(TRUNCATE)"
 _BUSY_MS = 50
 """A truncating checkpoint holds up the writer while it waits for readers: it waits this long and tries again."""
 
 
 class Upkeep:
-    """The thread. On PostgreSQL it does nothing but VACUUM the vault after a key was destroyed."""
+    """The thread. On PostgreSQL it does nothing but VACUUM the vault after a key was destroyed.
 
-    def __init__(self, engine: sa.Engine, url: sa.URL) -> None:
+    ``unsure`` is called where a sync of the data base failed. Linux then takes the pages for written and never tries them
+    again, and SQLite holds those of earlier partial checkpoints for safe: only a new process, which goes by the whole -wal, puts
+    that right.
+    """
+
+    def __init__(self, engine: sa.Engine, url: sa.URL, unsure: Callable[[str], None]) -> None:
+        self._unsure = unsure
         self._engine = engine
         self._sqlite = url.get_backend_name() == "sqlite"
         self._wal = f"{url.database}-wal"
@@ -69,6 +80,8 @@ class Upkeep:
                     self._work(conn.cursor())
             except Exception as error:  # sqlite3.Error or psycopg.Error: try again later, the data is safe either way
                 log.warning("checkpoint put off: %s", type(error).__name__)
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC:
+                    self._unsure(f"{type(error).__name__}: {error}")
                 _close(conn)
                 conn = None
             if self._stopping:
@@ -105,6 +118,19 @@ class Upkeep:
         self._last = monotonic()
         if (took := self._last - started) > 1:
             log.info("checkpoint took %.1f s", took)
+
+
+def settle(engine: sa.Engine) -> None:
+    """Take the whole -wal into the data base and sync it, before anything else is done with it: what a process before this one
+    wrote there may be in memory alone, though it can be read. A data base that others have open is left as it is. Raises
+    ``StorageTrouble``."""
+    conn = engine.raw_connection()
+    try:
+        conn.cursor().execute(TAKE_IN).fetchall()
+    except sqlite3.Error as error:
+        raise StorageTrouble(str(error)) from None
+    finally:
+        conn.close()
 
 
 def _checkpoint(cursor: Any, mode: str) -> bool:

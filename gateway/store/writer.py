@@ -1,13 +1,13 @@
 """Group commit: one thread holds the only write connection and runs everything that waits in one transaction.
 
-Each function has a savepoint of its own, so its own exception rolls back nothing else. Answers go out after COMMIT.
+Each function has a savepoint of its own, so its own exception rolls back nothing else; those that may be run again share one
+as long as none of them fails. Answers go out after COMMIT.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -19,22 +19,17 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from gateway.core.errors import StorageTrouble
+from gateway.i18n import _
+from gateway.store.prepared import Prepared
 from gateway.store.tx import Tx
+from gateway.store.waiting import Job, Waiting
 
 log = logging.getLogger(__name__)
 
-MOST = 64
-LONGEST = 0.020
 _IDLE_CHECK = 1.0
-
-
-@dataclass(slots=True)
-class Job:
-    """A function that waits, and where its answer goes: an asyncio future of ``loop``, else a concurrent one."""
-
-    fn: Callable[[Tx], Any]
-    future: Any
-    loop: asyncio.AbstractEventLoop | None = None
+_SAVEPOINT, _ROLLBACK, _RELEASE = (
+    Prepared(sa.text(text)) for text in ("SAVEPOINT one", "ROLLBACK TO SAVEPOINT one", "RELEASE SAVEPOINT one")
+)
 
 
 @dataclass(slots=True)
@@ -59,7 +54,7 @@ class Writer:
         self._connect = connect
         self._make_tx = make_tx
         self._after = after
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._waiting = Waiting()
         self._conn: sa.Connection | None = None
         self._used = 0.0
         self._stopping = False
@@ -73,8 +68,8 @@ class Writer:
         """Queue a function. Raises ``StorageTrouble`` after ``stop``."""
         with self._lock:
             if self._stopping:
-                raise StorageTrouble("the store is closed")
-            self._queue.put(job)
+                raise StorageTrouble(_("the store is closed"))
+            self._waiting.put(job)
 
     def stop(self) -> None:
         """Run what waits, then end the thread and close the connection."""
@@ -82,7 +77,7 @@ class Writer:
             if self._stopping:
                 return
             self._stopping = True
-            self._queue.put(None)
+            self._waiting.end()
         self._thread.join()
 
     @property
@@ -92,40 +87,37 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            while (job := self._queue.get()) is not None and self._batch(job):
-                pass
+            while (job := self._waiting.first()) is not None:
+                self._batch(job)
         finally:
             self._drop()
 
-    def _batch(self, first: Job) -> bool:
-        """Run one transaction; False where the end of the queue came up."""
-        taken = [first]
+    def _batch(self, first: Job) -> None:
+        """Run one transaction."""
         done: list[Done] = []
-        more = True
         try:
             conn = self._connection()
             with conn.begin():
-                started = perf_counter()
                 tx = self._make_tx(conn)
-                done.append(run_one(tx, first))
-                while len(taken) < MOST and perf_counter() - started < LONGEST and not self._queue.empty():
-                    job = self._queue.get()
-                    if job is None:
-                        more = False
-                        break
-                    taken.append(job)
-                    done.append(run_one(tx, job))
+                job: Job | None = first
+                while job is not None:
+                    group = [job]
+                    while (job := self._waiting.another()) is not None and job.again and group[0].again:
+                        group.append(job)
+                    done += run_together(tx, group)
+                    job = job or self._waiting.another(patient=True)
+                ran = perf_counter()
         except Exception as error:
-            self._fail(taken, error)
-            return more
+            self._fail(error)
+            return
         self._used = perf_counter()
+        self._waiting.committed(self._used - ran)
         self.commits += 1
         try:
             self._after(tx.touched)
         except Exception:
             log.exception("what follows a commit failed")
         answer(done)
-        return more
 
     def _connection(self) -> sa.Connection:
         """The write connection; one that died while idle is renewed."""
@@ -136,18 +128,12 @@ class Writer:
             self._conn = self._connect()
         return self._conn
 
-    def _fail(self, taken: list[Job], error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         """Tell everything taken, and everything that waits behind it, that storage is in trouble."""
         self._drop()
         what = describe(error)
         log.error("storage trouble: %s", what)
-        while not self._queue.empty():
-            job = self._queue.get()
-            if job is None:
-                self._queue.put(None)
-                break
-            taken.append(job)
-        answer([Done(job, error=StorageTrouble(what)) for job in taken])
+        answer([Done(job, error=StorageTrouble(what)) for job in self._waiting.rest()])
 
     def _drop(self) -> None:
         conn, self._conn = self._conn, None
@@ -161,7 +147,7 @@ class Writer:
 def run_one(tx: Tx, job: Job) -> Done:
     """Run a function in a savepoint. Its own exception is its answer; a storage error is raised."""
     # Past SQLAlchemy's nested transactions, which cost as much as the statements inside.
-    tx.conn.exec_driver_sql("SAVEPOINT one")
+    tx.run(_SAVEPOINT)
     touched = set(tx.touched)
     try:
         value = job.fn(tx)
@@ -169,12 +155,28 @@ def run_one(tx: Tx, job: Job) -> Done:
     except BaseException as error:
         if is_trouble(error):
             raise
-        tx.conn.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
+        undo(tx)
         tx.events.clear()
         tx.touched = touched
         return Done(job, error=error)
-    tx.conn.exec_driver_sql("RELEASE SAVEPOINT one")
+    tx.run(_RELEASE)
     return Done(job, value)
+
+
+def run_together(tx: Tx, jobs: list[Job]) -> list[Done]:
+    """Run functions in one savepoint; where one of them fails, each in its own."""
+    if len(jobs) == 1:
+        return [run_one(tx, jobs[0])]
+    whole = run_one(tx, Job(lambda tx: [job.fn(tx) for job in jobs], None))
+    if whole.error is not None:
+        return [run_one(tx, job) for job in jobs]
+    return [Done(job, value) for job, value in zip(jobs, whole.value, strict=True)]
+
+
+def undo(tx: Tx) -> None:
+    """Back to where the function in hand began."""
+    tx.run(_ROLLBACK)
+    tx.run(_RELEASE)
 
 
 def answer(done: Iterable[Done]) -> None:

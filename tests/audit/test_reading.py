@@ -32,7 +32,7 @@ def test_in_both_languages(memory: Store, log: Path, make_sealer: Callable[..., 
         memory, log, make_sealer, event="delivered", incident="2026-0001", delivery="D1",
         data={"destination": "市政府值班室", "transport": "sms"},
     )  # fmt: skip
-    assert render(made, "zh", CHINA) == "2026-03-05 22:30:00 〔2026〕0001 已送达市政府值班室(sms) [D1]"
+    assert render(made, "zh", CHINA) == "2026-03-05 22:30:00 〔2026〕0001 已送达市政府值班室（sms） [D1]"
     assert render(made, "en") == "2026-03-05 14:30:00 〔2026〕0001 delivered to 市政府值班室 by sms [D1]"
     assert render((made + "\n").encode(), "en") == render(made, "en")
 
@@ -42,7 +42,7 @@ def test_lists_times_and_what_is_missing(memory: Store, log: Path, make_sealer: 
         memory, log, make_sealer, event="clock_passed",
         data={"clock": "initial", "judgement": "迟报", "responsible": ["东山镇", "王某"]},
     )  # fmt: skip
-    assert render(made, "zh").endswith("时限 initial 已过:迟报(东山镇、王某)")
+    assert render(made, "zh").endswith("时限 initial 已过：迟报（东山镇、王某）")
     made = line(memory, log, make_sealer, event="clock_due", data={"clock": "initial", "due": "2026-03-05T15:00:00+00:00"})
     assert render(made, "zh", CHINA).endswith("时限 initial 将于 2026-03-05 23:00:00 到期")
     made = line(memory, log, make_sealer, event="acknowledged", incident="2026-0001", data={})
@@ -51,7 +51,7 @@ def test_lists_times_and_what_is_missing(memory: Store, log: Path, make_sealer: 
 
 def test_numbers_are_shown_once(memory: Store, log: Path, make_sealer: Callable[..., Sealer]) -> None:
     made = line(memory, log, make_sealer, event="registered", incident="2026-0007", data={"items": ["事故类-2"]})
-    assert render(made, "zh") == "2026-03-05 14:30:00 登记为 〔2026〕0007:事故类-2"
+    assert render(made, "zh") == "2026-03-05 14:30:00 登记为 〔2026〕0007：事故类-2"
     made = line(memory, log, make_sealer, event="merged", incident="2026-0007", data={"into": "2026-0003"})
     assert render(made, "zh") == "2026-03-05 14:30:00 〔2026〕0007 并入 〔2026〕0003"
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.core.duty.matter import Follow, Matter
 from gateway.core.lifecycle import DELIVERIES, NotAllowed
 from gateway.core.model import Address, Delivery
 from gateway.core.outcomes import Receipt
-from gateway.store import NotFound, Store, StoreKeys, Tx, deliveries, receipts
+from gateway.store import NotFound, Store, StoreKeys, Tx, deliveries, matters, receipts
 from gateway.store.deliveries import Content, DeliveryRow
 from tests.store.conftest import START, Clock
 
@@ -78,6 +80,19 @@ def test_lease_is_taken_once(store: Store, clock: Clock) -> None:
     early = queue(store, clock, "other", next_try_at=clock() + timedelta(seconds=5))
     assert lease(store, clock, early) is None
     assert lease(store, clock, "nothing") is None
+
+
+def test_what_is_next_of_deliveries_and_matters_in_one_question(store: Store, clock: Clock) -> None:
+    assert store.read_now(deliveries.next_of_all) == (None, None)
+    later = clock() + timedelta(minutes=3)
+    matter = Matter(number="2026-0001", first_at=START, start=START, follow=Follow(last_at=START))
+    store.write_now(lambda tx: matters.put(tx, "I1", matter, later, None))
+    assert store.read_now(deliveries.next_of_all) == (None, later)
+    row = queue(store, clock)
+    for _each in ("waiting", "sending"):
+        asked = store.read_now(lambda tx: (deliveries.next_due(tx), matters.next_at(tx)))
+        assert store.read_now(deliveries.next_of_all) == asked and asked[0] is not None
+        lease(store, clock, row)
 
 
 def test_later_comes_back_with_progress(store: Store, clock: Clock) -> None:
@@ -295,3 +310,39 @@ def test_no_sequence_leaves_the_table(store: Store, clock: Clock, steps: list[st
         new = get(store, row).state
         assert new == state or new in DELIVERIES[state].values(), (step, state, new)
         state = new
+
+
+def asked(tx: Tx) -> list[str]:
+    """What an acknowledgement asks, and stopping what is queued for an incident."""
+    said: list[str] = []
+    driver = tx.conn.connection.driver_connection
+    driver.set_trace_callback(said.append)
+    deliveries.acknowledge(tx, "i" * 26, "bureau", "何值班", START)
+    deliveries.acknowledge(tx, "i" * 26, "bureau", "何值班", START, until="d" * 26)
+    deliveries.stop_pressing(tx, "i" * 26, "closed")
+    deliveries.stop(tx, incident="i" * 26, why="closed")
+    driver.set_trace_callback(None)
+    return said
+
+
+def test_an_acknowledgement_looks_only_at_that_office_and_incident(keys: StoreKeys, clock: Clock) -> None:
+    """In whatever order the indexes were made: SQLite, which knows nothing of what is in them, may take the first that fits."""
+    store = Store.open("sqlite://", keys, clock)
+
+    def plans(tx: Tx) -> set[str]:
+        driver, found = tx.conn.connection.driver_connection, set()
+        texts = asked(tx)
+        assert len(texts) == 6
+        made = dict(driver.execute("SELECT name, sql FROM sqlite_master WHERE tbl_name = 'deliveries' AND sql LIKE 'CREATE INDEX%'"))
+        assert len(made) == 4
+        for order in permutations(made):
+            for name in made:
+                driver.execute(f"DROP INDEX {name}")
+            for name in order:
+                driver.execute(made[name])
+            found |= {row[-1] for text in texts for row in driver.execute(f"EXPLAIN QUERY PLAN {text}")}
+        return found
+
+    found = store.write_now(plans)
+    store.close()
+    assert found != set() and [plan for plan in found if "deliveries_due" in plan or "SCAN deliveries" in plan] == []

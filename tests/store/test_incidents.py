@@ -123,6 +123,40 @@ def test_candidates_know_their_messages(store: Store) -> None:
     assert len(store.read_now(lambda tx: incidents.candidates(tx, START, limit=1))) == 1
 
 
+@pytest.mark.parametrize("before", ["asked for", "not asked for"])
+def test_what_was_undone_is_not_remembered(store: Store, before: str) -> None:
+    made = store.write_now(make)
+    if before == "asked for":
+        store.read_now(lambda tx: incidents.candidates(tx, START))
+
+    def failing(tx: Tx) -> None:
+        changed = incidents.update(tx, msgspec.structs.replace(made, title="没有写成的"))
+        assert incidents.candidates(tx, START)[0].incident == changed
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        store.write_now(failing)
+    (found,) = store.read_now(lambda tx: incidents.candidates(tx, START))
+    assert found.incident == made == store.read_now(lambda tx: incidents.get(tx, made.id))
+
+
+def test_one_index_says_what_a_report_may_belong_to(tmp_path: Path, clock: Clock, keys: StoreKeys) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/plan.db", keys, clock)
+    said: list[str] = []
+
+    def explained(tx: Tx) -> list[str]:
+        driver = tx.conn.connection.driver_connection
+        driver.set_trace_callback(said.append)
+        incidents.candidates(tx, START)
+        driver.set_trace_callback(None)
+        (text,) = said
+        return [row[-1] for row in driver.execute(f"EXPLAIN QUERY PLAN {text}")]
+
+    (plan,) = store.read_now(explained)
+    store.close()
+    assert plan.startswith("SEARCH incidents USING COVERING INDEX incidents_of_late"), "no row is read and nothing sorted"
+
+
 def test_facts_are_columns_and_text_is_sealed(tmp_path: Path, clock: Clock, keys: StoreKeys) -> None:
     store = Store.open(f"sqlite:///{tmp_path}/store.db", keys, clock)
     made = store.write_now(lambda tx: make(tx, text="原文里的每一个字"))

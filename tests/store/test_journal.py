@@ -172,7 +172,7 @@ def test_nothing_is_read_that_an_earlier_open_transaction_may_still_precede(open
 def test_all_of_the_vocabulary_passes(store: Store) -> None:
     samples = {
         "id": "X1", "name": "甲", "names": ["甲"], "phone": "13800000001", "time": datetime(2026, 1, 1, tzinfo=UTC),
-        "count": 1, "word": "w", "why": "because", "flag": True, "withheld": {"value": 1},
+        "count": 1, "word": "w", "why": "because", "flag": True, "withheld": {"value": 1}, "kept": {"value": 1},
     }  # fmt: skip
     for kind in events.EVENTS.values():
         fields = {**events.COMMON, **kind.fields}

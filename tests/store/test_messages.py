@@ -54,9 +54,7 @@ def test_second_copy_is_accepted_and_linked(store: Store, clock: Clock) -> None:
     assert store.read_now(lambda tx: messages.raw(tx, again.id)).body == sms().body
 
 
-@pytest.mark.parametrize(
-    "other", [sms("另一条"), sms(sender="13800000002"), sms(via="sms2"), sms(carrier_id="7")], ids=range(4)
-)
+@pytest.mark.parametrize("other", [sms("另一条"), sms(sender="13800000002"), sms(via="sms2"), sms(carrier_id="7")], ids=range(4))
 def test_what_differs_is_no_copy(store: Store, clock: Clock, other: RawMessage) -> None:
     store.write_now(lambda tx: messages.accept(tx, sms(), clock()))
     assert store.write_now(lambda tx: messages.accept(tx, other, clock())).duplicate_of is None

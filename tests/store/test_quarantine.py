@@ -84,9 +84,7 @@ def test_parts_and_earlier_forms_go_with_it(store: Store, clock: Clock, bureau: 
     assert len(msgspec.json.decode(open_export(store.read_now(lambda tx: messages.export(tx, whole)), bureau[1]).body)) == 3
 
 
-def test_late_part_of_a_quarantined_message_is_kept_apart(
-    store: Store, clock: Clock, bureau: tuple[bytes, bytes]
-) -> None:
+def test_late_part_of_a_quarantined_message_is_kept_apart(store: Store, clock: Clock, bureau: tuple[bytes, bytes]) -> None:
     raw = sms("机密★头", part=Part(ref="1", number=1, total=2))
     store.write_now(lambda tx: messages.accept(tx, raw, clock()))
     clock.on(hours=1)

@@ -1,0 +1,49 @@
+"""The daemon's turn of the sealer: a log that could not be written is tried again soon, though nothing is committed meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from gateway import service
+
+
+class Alarms:
+    raised: list[str] = []
+
+    def raise_(self, what: str, **_data: object) -> None:
+        self.raised.append(what)
+
+    async def flush(self) -> None:
+        return None
+
+
+async def test_intake_opens_again_without_a_commit_that_would_wake_the_sealer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "SEAL_IDLE", 3600.0)
+    monkeypatch.setattr(service, "SEAL_RETRY", 0.0)
+    outcomes = iter([OSError(28, "No space left on device"), OSError(5, "Input/output error"), 0])
+    states: list[str] = []
+    daemon = service.Service.__new__(service.Service)
+
+    def run_once() -> int:
+        states.append(daemon._unsealed)
+        outcome = next(outcomes)
+        if isinstance(outcome, OSError):
+            raise outcome
+        return outcome
+
+    daemon.store = SimpleNamespace(listeners=[])  # type: ignore[assignment]
+    daemon.sealer = SimpleNamespace(run_once=run_once)  # type: ignore[assignment]
+    daemon.heart = SimpleNamespace(here=lambda *_args: None)  # type: ignore[assignment]
+    daemon.alarms = Alarms()  # type: ignore[assignment]
+    daemon._committed, daemon._stopping, daemon._unsealed = asyncio.Event(), asyncio.Event(), ""
+    turning = asyncio.create_task(daemon._seal())
+    async with asyncio.timeout(10):
+        while len(states) < 3 or daemon._unsealed:
+            await asyncio.sleep(0)
+    assert [bool(state) for state in states] == [False, True, True], "shut from the first failure on"
+    daemon._stopping.set()
+    daemon._committed.set()
+    await turning
