@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
+import signal
 import smtplib
 import socket
 import statistics
@@ -25,21 +27,28 @@ from gateway.core.model import Delivery
 from gateway.host import Host
 from gateway.plughost.hub import hub
 from gateway.settings import load
-from tests.system.gate import Gate, Sink, mail
+from tests.system.gate import Gate, Sink, mail, send_mail
 
 PLUGIN = Path(__file__).parent.parent / "tests" / "plughost" / "plugin.py"
 BEHAVIOURS = ("raises", "hangs", "busy", "sleeps", "leaks", "exits", "segfault", "rubbish", "floods", "pipe", "forks", "prints")
+OUTWARD = ("hangs", "rubbish")
 TURNS = int(os.environ.get("TURNS", "4"))
 MAILS = int(os.environ.get("MAILS", "100"))
 PACE = 0.02
 
 
 def prepared(conf: Path, port: int, **limits: float) -> None:
-    """The bad plugin beside the example's own."""
+    """The bad plugin beside the example's own. Every office is reached by it first and by mail where it fails; the text of a
+    report goes out whole."""
     (conf / "plugins.d").mkdir(exist_ok=True)
     shutil.copy(PLUGIN, conf / "plugins.d" / "plugin.py")
     tables = f"[channel.bad]\nkind = 'bad_line'\nisolation = 'process'\nport = {port}\n[transport.bad]\nkind = 'bad_out'\n"
     (conf / "channels.d" / "bad.toml").write_text(tables)
+    directory = conf / "directory.toml"
+    way = r'^( +)(\{ transport = "mail")'
+    directory.write_text(re.sub(way, r'\1{ transport = "bad", address = "x" },\n\1\2', directory.read_text(), flags=re.M))
+    report = conf / "templates" / "report.txt"
+    report.write_text(report.read_text() + "\n$text\n")
     toml = conf / "gateway.toml"
     toml.write_text(toml.read_text().replace("[plugins]", "[plugins]\n" + "\n".join(f"{k} = {v}" for k, v in limits.items())))
 
@@ -92,18 +101,70 @@ def accepts(smtp: smtplib.SMTP, count: int) -> list[float]:
 
 
 class Misbehaving(threading.Thread):
-    """Has the plugin do it, again and again, for as long as it is asked to."""
+    """Has the plugin do it, again and again, for as long as it is asked to: in a connection of its channel, or, for what shows in
+    an answer alone, while it sends a report that tells it to."""
 
-    def __init__(self, port: int, what: str) -> None:
+    def __init__(self, gate: Gate, port: int, what: str, *, well: bool = False) -> None:
         super().__init__(daemon=True)
-        self.port, self.what, self.times, self.ended = port, what, 0, threading.Event()
+        self.gate, self.port, self.what, self.well = gate, port, what, well
+        self.times, self.ended = 0, threading.Event()
 
     def run(self) -> None:
-        while not self.ended.wait(0.2):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as wire:
-                wire.settimeout(1)
-                wire.sendall(f"do {self.what}\n".encode())
-                self.times += wire.recv(100).startswith(b"DOING")
+        """``well``: the same reports go out, and nothing is done; a channel is left alone."""
+        while not self.ended.wait(1.0 if self.what in OUTWARD else 0.2):
+            with contextlib.suppress(OSError):
+                if self.what in OUTWARD:
+                    self._send()
+                elif not self.well:
+                    self._connect()
+
+    def _connect(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.port), 1) as wire:
+            wire.settimeout(1)
+            wire.sendall(f"do {self.what}\n".encode())
+            self.times += wire.recv(100).startswith(b"DOING")
+
+    def _send(self) -> None:
+        told = "" if self.well else f"do {self.what}"
+        send_mail(self.gate.base, mail(f"青山区政府办报告：{time.monotonic_ns()}号仓库爆炸，5人死亡。{told}"))
+        self.times += 1
+
+
+def beside(gate: Gate, port: int, what: str, turns: int, mails: int) -> tuple[list[float], list[float], int]:
+    """Seconds of each accept with the plugin at rest and with it misbehaving, in turns, and how often it did it."""
+    rest: list[float] = []
+    bad: list[float] = []
+    times, processes = 0, len(plugin_pids(gate))
+    for _ in range(turns):
+        with smtplib.SMTP("127.0.0.1", gate.base, timeout=20) as smtp:  # one session ends at 1000 mails
+            smtp.ehlo()
+            accepts(smtp, 20)
+            for taken, well in ((rest, True), (bad, False)):
+                doing = Misbehaving(gate, port, what, well=well)
+                doing.start()
+                taken.extend(accepts(smtp, mails))
+                doing.ended.set()
+                doing.join(5)
+            times += doing.times
+        # What hangs or floods is ended and what waits for it goes out otherwise, so that the next turn at rest is one.
+        for pid in plugin_pids(gate):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        gate.until(lambda: answers(port) and len(plugin_pids(gate)) == processes and not waiting(gate), "the plugin rests", 60)
+        time.sleep(1.0)
+    return rest, bad, times
+
+
+def waiting(gate: Gate) -> bool:
+    """Whether a delivery is still to go out by the bad way."""
+    return any(row["transport"] == "bad" and row["state"] in ("waiting", "sending") for row in gate.ask("deliveries"))
+
+
+def answers(port: int) -> bool:
+    """Whether the plugin's channel listens."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 def neighbours(gate: Gate, port: int) -> None:
@@ -113,26 +174,8 @@ def neighbours(gate: Gate, port: int) -> None:
     )
     for what in sys.argv[1:] or BEHAVIOURS:
         gate.start()
-        rest: list[float] = []
-        beside: list[float] = []
-        times = 0
-        for _ in range(TURNS):
-            with smtplib.SMTP("127.0.0.1", gate.base, timeout=20) as smtp:  # one session ends at 1000 mails
-                smtp.ehlo()
-                accepts(smtp, 25)
-                rest += accepts(smtp, MAILS)
-                bad = Misbehaving(port, what)
-                bad.start()
-                beside += accepts(smtp, MAILS)
-                bad.ended.set()
-                bad.join(5)
-                times += bad.times
-            # What hangs or floods is ended, so that the next turn at rest is one.
-            for pid in plugin_pids(gate):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, 9)
-            time.sleep(1.0)
-        (p50, p99), (q50, q99) = spread(rest), spread(beside)
+        rest, bad, times = beside(gate, port, what, TURNS, MAILS)
+        (p50, p99), (q50, q99) = spread(rest), spread(bad)
         print(f"| {what} | {times} | {p50:.1f} / {p99:.1f} | {q50:.1f} / {q99:.1f} | {q99 / p99:.2f} |", flush=True)
         gate.stop()
 
@@ -154,7 +197,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         gate = Gate(Path(name))
         port = gate.base + 8
-        prepared(gate.conf, port, hang_seconds=2.0, restart_min=0.1, restart_max=0.5, failures=100)
+        prepared(gate.conf, port, hang_seconds=2.0, call_seconds=4.0, restart_min=0.1, restart_max=0.5, failures=100)
         print("| figure | measured |\n|---|---|")
         asyncio.run(overhead(gate.conf, 2000))
         hub.close()
