@@ -92,11 +92,13 @@ __all__ = [
     "Settings",
     "SmsCarrier",
     "StorageTrouble",
+    "TextCarrier",
     "TooLarge",
     "TransportName",
     "TransportPlugin",
     "TryLater",
     "Unit",
+    "Vouching",
     "_",
     "connect",
     "hookimpl",
@@ -144,6 +146,13 @@ class SmsCarrier(Protocol):
         """Send one part. ``Delivered.refs`` holds the carrier's message id as it wrote it."""
 
 
+class TextCarrier(Protocol):
+    """A channel that sends whole texts, because its modem or service cuts them. ``to_sms`` prefers it to ``SmsCarrier``."""
+
+    async def send_text(self, to: str, text: str, *, key: str, receipt: bool) -> Outcome:
+        """Send one text; ``key`` is the delivery's id, the same at every attempt."""
+
+
 class Services(Protocol):
     """What the host lends to a running plugin."""
 
@@ -163,6 +172,10 @@ class Services(Protocol):
 
     def alarm(self, why: str, **data: str) -> None:
         """Raise an alarm: an event in the journal and a line for the operator."""
+
+    async def paper(self, delivery: Delivery, form: Literal["pdf", "tiff"]) -> bytes | None:
+        """The delivery as an official paper, A4, in PDF or as fax pages; None where it is none or cannot be made: then a plain
+        page is sent. Never raises, and never takes longer than half of what one try may."""
 
 
 class ChannelPlugin(Protocol):
@@ -215,11 +228,33 @@ class Probed(Protocol):
         """None where it can be, else why not. It sends no message, changes nothing, and may be given up at any time."""
 
 
+class Picturing(Protocol):
+    """What a channel may have besides whose messages come in pages: one of them for a person to look at beside its text. Asked
+    in a worker process (``services`` is None), like ``read``."""
+
+    def picture(self, raw: RawMessage, page: int) -> Attachment | None:
+        """Page ``page``, counted from 1, as a PNG; its ``pages`` says how many there are. None where there is no such page.
+        Raises ``Malformed`` for one that cannot be drawn."""
+
+
 class Listening(Protocol):
     """What a channel that listens may have besides, for `gateway doctor`: the doors it opens."""
 
     def listens(self) -> Sequence[tuple[str, int]]:
         """Address and port of each door that its settings ask for."""
+
+
+class Vouching(Protocol):
+    """What a channel may have besides, to find out whether the sender is who the message says: asked after the receipt, beside
+    ``read`` in a worker process (``services`` is None), where it may use the network."""
+
+    @property
+    def vouches(self) -> bool:
+        """Whether ``vouch`` has anything to do with these settings."""
+
+    def vouch(self, raw: RawMessage) -> Sequence[str]:
+        """Flags for the message. ``sender_doubtful`` is a doubt for a person, ``sender_confirmed`` outweighs it. It keeps no
+        message from going its way, whatever it returns or raises and however long it takes."""
 
 
 class RouterPlugin(Protocol):

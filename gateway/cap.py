@@ -55,7 +55,7 @@ def versions(events: Sequence[Event]) -> tuple[Version, ...]:
     made: list[Version] = []
     for event in events:
         if event.event in (FURTHER if made else (*OPENING, *FURTHER)):
-            cancels = event.event == "judged" and event.data.get("kind") in FALSE
+            cancels = event.event == "judged" and event.data.get("kind") in FALSE and event.data.get("state") != "lifted"
             made.append(Version(number=len(made) + 1, at=event.at, event=event.event, cancels=cancels))
     return tuple(made)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import phonenumbers
 
+from gateway import roster_text
 from gateway.conf_source import Reader, Source
-from gateway.core import roster
+from gateway.core import roster_csv
 from gateway.core.calendar import Calendar
 from gateway.core.directory import Directory, Office, Person, Unit, sender_key
 from gateway.core.model import Address
+from gateway.core.roster import Roster
 from gateway.i18n import _
 from gateway.settings_model import (
     CalendarFile,
@@ -141,8 +143,13 @@ def _office(
         role=entry.role,
         persons=tuple(_person(reader, source, ("office", number, "persons"), entry.persons, file)),
         ways=ways,
-        cleared=tuple(dict.fromkeys(way.transport for way in ways if way.transport in cleared)),
+        cleared=tuple(dict.fromkeys(way.transport for way in ways if _clears(way.transport, entry, cleared))),
     )
+
+
+def _clears(transport: str, entry: OfficeEntry, cleared: Sequence[str]) -> bool:
+    """Whether what is sensitive may go to this office by this transport."""
+    return transport in cleared and transport not in entry.not_cleared
 
 
 def _person(
@@ -151,7 +158,7 @@ def _person(
     for number, entry in enumerate(entries):
         phone = _number(reader, source, (*path, number, "phone"), entry.phone, file)
         senders = _senders([entry.mail], [entry.phone], [phone], file)
-        yield Person(name=entry.name, phone=phone, mail=entry.mail, role=entry.role, senders=senders)
+        yield Person(name=entry.name, phone=phone, mail=entry.mail, role=entry.role, senders=senders, login=entry.login)
 
 
 def _unit(reader: Reader, source: Source, number: int, entry: UnitEntry, file: DirectoryFile) -> Unit:
@@ -214,19 +221,12 @@ def _forms(number: str, file: DirectoryFile) -> Iterator[str]:
         yield national[len(area) :]
 
 
-def duty_roster(reader: Reader, name: str, known: Directory, zone: str) -> roster.Roster:
+def duty_roster(reader: Reader, name: str, known: Directory, zone: str) -> Roster:
     """roster.csv; an absent file is an empty roster."""
     text = reader.text(name, required=False)
     if text is None:
-        return roster.Roster()
-    found, faults = roster.parse(text, known, ZoneInfo(zone))
-    words: Mapping[str, str] = {
-        "columns": _("wrong columns; allowed: {columns}").format(columns=",".join(roster.COLUMNS)),
-        "office": _("unknown office; allowed: an office of directory.toml, by id or name"),
-        "person": _("unknown person; allowed: a person of that office in directory.toml"),
-        "time": _("is no local time after the one before; allowed: 2026-11-23 18:00"),
-        "order": _("is no whole number"),
-    }
+        return Roster()
+    found, faults = roster_csv.parse(text, known, ZoneInfo(zone))
     for fault in faults:
-        reader.fault(name, fault.line, fault.column or "roster", words[fault.what])
+        reader.fault(name, fault.line, fault.head or fault.column or "roster", roster_text.told(fault, known))
     return found

@@ -11,7 +11,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.cap_rules import CapFile
+from gateway.duty.file import DutyFile
 from gateway.host import Host
+from gateway.obligation_rules import ObligationsFile
+from gateway.paper_rules import PapersFile
 from gateway.settings_model import CalendarFile, DirectoryFile, GatewayFile
 
 HEAD = """\
@@ -28,10 +31,13 @@ names every fault as `file:line: key: what, and what is allowed`.
 | `routes.d/*.toml` | `[router.NAME]`, `[reader.NAME]`, `[classifier.NAME]` |
 | `directory.toml` | offices, departments, units, informants, persons |
 | `calendar.d/*.toml` | holidays and shifted working days of a year |
-| `roster.csv` | the duty roster: office, person, from, to, order |
+| `roster.csv` | the duty roster: office, person, from, to, order, role, shift ([roster](roster.md)) |
+| `duty.toml` | acknowledgement, escalation, sign-off, follow-ups, supervision |
 | `cap.toml` | what incidents are called in CAP 1.2; may be left out |
+| `obligations.toml` | what units owe beside the reports of their incidents; may be left out |
+| `papers.toml` | names, type and wordings of papers, the morning brief; may be left out ([papers](papers.md)) |
 | `catalogue.toml`, `clocks.toml`, `gazetteer.toml`, `reading.toml` | the rules; each file explains its form |
-| `templates/*` | texts that go out; `$name` placeholders |
+| `templates/*` | texts that go out; `$name` placeholders; `*.html` are papers, Jinja2 |
 | `plugins.d/*.py` | plugins of one file |
 | `secrets/` | secrets by name, 0600, where systemd gives no credential |
 
@@ -44,10 +50,16 @@ def page(host: Host) -> str:
     """The whole of docs/configuration.md."""
     parts = [HEAD, "\n## gateway.toml\n"]
     for name, field in GatewayFile.model_fields.items():
-        parts += [f"\n### [{name}]\n", *_table(_model(field.annotation))]
+        one = _model(field.annotation)
+        parts += [f"\n### [{name}]\n", *_nested(one, "", name)] if one else _nested(_model(field.annotation, missing=True), name)
     parts += ["\n## calendar.d/*.toml\n", *_nested(CalendarFile, "")]
     parts += ["\n## directory.toml\n", *_nested(DirectoryFile, "")]
+    parts += ["\n## duty.toml\n", *_nested(DutyFile, "")]
     parts += ["\n## cap.toml (may be left out)\n", *_nested(CapFile, "")]
+    parts += ["\n## obligations.toml (may be left out)\n", *_nested(ObligationsFile, "")]
+    parts += ["\n## papers.toml (may be left out)\n"]
+    for name, field in PapersFile.model_fields.items():
+        parts += [f"\n### [{name}]\n", *_nested(_model(field.annotation), "", name)]
     for hook, kinds in host.kinds.items():
         for kind, cls in sorted(kinds.items()):
             parts += [f'\n## [{hook[:-1]}.NAME] kind = "{kind}"\n', *_nested(cls.Settings, "")]
@@ -75,14 +87,18 @@ def toml_value(value: Any) -> str:
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _nested(model: type[BaseModel], path: str) -> Iterator[str]:
+def _nested(model: type[BaseModel] | None, path: str, within: str = "") -> Iterator[str]:
+    """The keys of a table and of the tables in it; ``within`` is its own path where that has a heading already."""
+    if model is None:
+        return
     if path:
         yield f"\n### [[{path}]]\n"
     yield from _table(model)
     for name, field in model.model_fields.items():
         inner = _model(field.annotation, missing=True)
         if inner is not None:
-            yield from _nested(inner, f"{path}.{name}" if path else name)
+            above = path or within
+            yield from _nested(inner, f"{above}.{name}" if above else name)
 
 
 def _table(model: type[BaseModel] | None) -> Iterator[str]:

@@ -11,6 +11,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from gateway.operations import Live, OperationError, perform
 
 LINE = 16 * 1024 * 1024
@@ -40,7 +42,9 @@ class ControlServer:
         by = peer(writer.get_extra_info("socket"))
         try:
             while line := await reader.readline():
-                writer.write(json.dumps(await self._answer(line, by), ensure_ascii=False).encode() + b"\n")
+                # A message of 25 MiB as it came is an answer too: json's own encoder takes longer over it than the loop may wait.
+                writer.write(msgspec.json.encode(await self._answer(line, by)))
+                writer.write(b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError, asyncio.IncompleteReadError):
             pass

@@ -10,29 +10,68 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
+from time import monotonic
+from typing import Any, NamedTuple
 
-from gateway import register
+import msgspec
+
+from gateway import gist, preparing, register
 from gateway.alarms import Alarms
 from gateway.core.errors import Malformed, StorageTrouble
-from gateway.core.model import Event, Message, RawMessage
+from gateway.core.model import Attachment, Event, Message, RawMessage
+from gateway.gist import Gist
 from gateway.heartbeat import WORK, Here, unwatched
 from gateway.house import House
 from gateway.i18n import _
-from gateway.store import Stale, Store, Tx, journal, messages, parts
+from gateway.store import Stale, Store, Tx, journal, messages, parts, precedence
+from gateway.telling import unquoted
 from gateway.workers import START_SECONDS, WorkerFailed, WorkerPool
 
 log = logging.getLogger(__name__)
 
-BATCH_BYTES = 64 * 1024 * 1024
+BATCH_BYTES = 32 * 1024 * 1024
+"""Octets of the messages that are in hand at once: each lies in memory several times while it is opened and handed over."""
 INLINE_BYTES = 64 * 1024
-"""A body larger than this is never read on the loop, whatever its channel asks for."""
+"""A body larger than this is never undone on the loop, whatever its channel asks for."""
+INLINE_CHARS = 2000
+"""A text longer than this is never read on the loop: the grammar takes a quarter of a second for the worst that may come."""
 LANES = {"sms": 64, "phone": 64, "email": 8, "fax": 1}
 """How many messages of each kind are in hand at once; a slow kind takes few, so that none waits for the slowest."""
+IN_ONE_LANE = ("fax",)
+"""Kinds whose envelope names a go-between, a fax server: who sent them is known only when they have been read."""
 IDLE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+GIVEN_WAY = 0.05
+"""Seconds that a lane gives way to carriers, at most, behind a text."""
+
+
+class Lane(NamedTuple):
+    """One kind of message, and whose: of one class (precedence.py), or of all. ``most`` are in hand at once."""
+
+    name: str
+    channel: str
+    most: int
+    precedence: int | None = None
+
+    @property
+    def later(self) -> bool:
+        """Whether it is that of what anybody may send."""
+        return self.precedence == precedence.LATER
+
+
+def lanes() -> tuple[Lane, ...]:
+    """Every lane: those of registered senders do not wait for those of strangers, and the other way round."""
+    found = []
+    for channel, most in LANES.items():
+        if channel in IN_ONE_LANE:
+            found.append(Lane(channel, channel, most))
+        else:
+            found.append(Lane(channel, channel, most, precedence.FIRST))
+            found.append(Lane(f"{channel}-later", channel, most, precedence.LATER))
+    return tuple(found)
 
 
 class Desk:
@@ -56,16 +95,24 @@ class Desk:
         self._clock = clock
         self._alarms = alarms
         self._wake_dispatch = wake_dispatch
-        self._awake = {lane: asyncio.Event() for lane in LANES}
+        self._awake = {lane: asyncio.Event() for lane in lanes()}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self.on_error: Callable[[BaseException], None] = lambda error: None
         self.here: Here = unwatched
+        self.wake_time: Callable[[], None] = lambda: None
         self._in_workers: Counter[str] = Counter()
+        self.carriers: Callable[[], int] = lambda: 0
+        """How many carriers stand waiting for a receipt."""
+        self.rest: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self._turns = {(channel, later): asyncio.Lock() for channel in LANES for later in (False, True)}
+        self.known: precedence.Known = precedence.everybody
+        # One thread for each class: long texts are read one after another, and the loop has few rivals for the interpreter.
+        self._benches = {later: ThreadPoolExecutor(1, thread_name_prefix="desk-reading") for later in (False, True)}
 
     def start(self) -> None:
         """Start one task per lane, and the one that releases long messages whose parts never came."""
-        self._tasks = [asyncio.create_task(self._lane(lane), name=f"desk-{lane}") for lane in LANES]
+        self._tasks = [asyncio.create_task(self._lane(lane), name=f"desk-{lane.name}") for lane in lanes()]
         self._tasks.append(asyncio.create_task(self._release_parts(), name="desk-parts"))
 
     async def stop(self, within: float) -> None:
@@ -76,15 +123,17 @@ class Desk:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        for bench in self._benches.values():
+            bench.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> None:
         """Something was accepted."""
         for event in self._awake.values():
             event.set()
 
-    async def _lane(self, lane: str) -> None:
+    async def _lane(self, lane: Lane) -> None:
         while not self._stopping.is_set():
-            self.here(f"desk-{lane}")
+            self.here(f"desk-{lane.name}")
             self._awake[lane].clear()
             try:
                 if await self._batch(lane):
@@ -92,31 +141,33 @@ class Desk:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._awake[lane].wait(), IDLE_SECONDS)
             except StorageTrouble as trouble:
-                self._alarms.raise_("storage", why=str(trouble), name=lane)
+                self._alarms.raise_("storage", why=str(trouble), name=lane.name)
                 await asyncio.sleep(RETRY_SECONDS)
             except Exception as error:
                 # No fault may end a lane: it says so, and goes on.
-                log.error("desk lane %s: %s", lane, type(error).__name__)
+                log.error("desk lane %s: %s", lane.name, type(error).__name__)
                 self.on_error(error)
-                self._alarms.raise_("desk", why=f"lane {lane}: {type(error).__name__}")
+                self._alarms.raise_("desk", why=_("lane {lane}: {error}").format(lane=lane.name, error=type(error).__name__))
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _batch(self, lane: str) -> bool:
-        rows = await self._store.read(lambda tx: messages.pending(tx, lane, LANES[lane]))
+    async def _batch(self, lane: Lane) -> bool:
+        rows = await self._store.read(lambda tx: messages.pending(tx, lane.channel, lane.most, lane.precedence))
         rows = _bounded(rows)
         if not rows:
             return False
         house = self.house
-        reading: list[asyncio.Task[register.Prepared]] = [asyncio.create_task(self._prepare(house, row)) for row in rows]
+        reading: list[asyncio.Task[preparing.Prepared]] = [
+            asyncio.create_task(self._prepare(house, row, lane.later)) for row in rows
+        ]
         taking: list[asyncio.Task[None]] = []
         try:
             # Read side by side, taken in order: each is handed to the writer as soon as those before it are, and the writer
             # runs many to a transaction, each in its own savepoint.
             ahead = self._in_workers.copy()
             for position, (row, task) in enumerate(zip(rows, reading, strict=True)):
-                self.here(f"desk-{lane}", WORK + self._patience(rows[position:], ahead))
-                taking.append(asyncio.create_task(self._take(house, row, await task)))
-            self.here(f"desk-{lane}")
+                self.here(f"desk-{lane.name}", WORK + self._patience(rows[position:], ahead, lane.later))
+                taking.append(asyncio.create_task(self._take(house, row, await task, lane.later)))
+            self.here(f"desk-{lane.name}")
             await asyncio.gather(*taking)
         finally:
             every: list[asyncio.Task[Any]] = [*reading, *taking]
@@ -124,70 +175,113 @@ class Desk:
                 pending.cancel()
             await asyncio.gather(*every, return_exceptions=True)
         self._wake_dispatch()
+        self.wake_time()
         return True
 
-    def _patience(self, rows: Sequence[messages.MessageRow], ahead: Mapping[str, int]) -> float:
+    def _patience(self, rows: Sequence[messages.MessageRow], ahead: Mapping[str, int], later: bool) -> float:
         """The seconds that the workers may rightly take for ``rows``, behind the calls ``ahead`` of them: each call has its own
         deadline, and a pool answers in order."""
         seconds = 0.0
         for name, pool in self._pools.items():
-            ours = sum(_pool(self._channels.get(row.via), row.size) == name for row in rows)
+            channels = [(self._channels.get(row.via), row.size) for row in rows]
+            ours = sum(
+                1 + bool(getattr(channel, "vouches", False)) for channel, size in channels if _pool(channel, size, later) == name
+            )
             if ours:
                 seconds += (ours + ahead.get(name, 0)) * (pool.seconds + START_SECONDS) / pool.size
         return seconds
 
-    async def _prepare(self, house: House, row: messages.MessageRow) -> register.Prepared:
+    async def _prepare(self, house: House, row: messages.MessageRow, later: bool) -> preparing.Prepared:
         """Whatever a message holds, this returns something that can be taken; only storage trouble is raised."""
         try:
             raw = await self._store.read(lambda tx: messages.raw(tx, row.id))
         except StorageTrouble:
             raise
         except Exception as error:
-            self._alarms.raise_("desk", why=f"stored bytes cannot be opened: {type(error).__name__}", message=row.id)
-            return register.blank(_("the stored bytes cannot be opened"))
-        message, failed = await self._read(raw)
-        if house.asks_elsewhere or len(message.text) + len(message.quoted) > INLINE_BYTES:
-            return await asyncio.to_thread(self._prepare_now, house, row, message, failed, raw.meta)
-        return self._prepare_now(house, row, message, failed, raw.meta)
+            why = _("the stored bytes cannot be opened: {error}").format(error=type(error).__name__)
+            self._alarms.raise_("desk", why=why, message=row.id)
+            return preparing.blank(_("the stored bytes cannot be opened"))
+        whole, failed = await self.read(raw, later=later)
+        message = await self._vouched(raw, whole.message, later)
+        given = (house, row, message, failed, raw.meta, whole.marking)
+        if house.asks_elsewhere:
+            return await asyncio.to_thread(self._prepare_now, *given)
+        async with self._turns[row.channel, later]:
+            began = monotonic()
+            if sum(map(len, gist.texts(message))) > INLINE_CHARS:
+                ready = await asyncio.get_running_loop().run_in_executor(self._benches[later], self._prepare_now, *given)
+            else:
+                ready = self._prepare_now(*given)
+            if self.carriers():
+                # Turn and turn about: as long as this text took of the interpreter it is theirs.
+                await self.rest(min(monotonic() - began, GIVEN_WAY))
+        return ready
 
     def _prepare_now(
-        self, house: House, row: messages.MessageRow, message: Message, failed: str | None, meta: dict[str, str]
-    ) -> register.Prepared:
+        self,
+        house: House,
+        row: messages.MessageRow,
+        message: Message,
+        failed: str | None,
+        meta: dict[str, str],
+        marking: str | None,
+    ) -> preparing.Prepared:
         try:
-            return register.prepare(house, row, message, failed, meta)
+            return preparing.prepare(house, row, message, failed, meta, marking)
         except Exception as error:
             log.error("message %s could not be read: %s", row.id, type(error).__name__)
             self.on_error(error)
-            return register.blank(_("the text could not be read"))
+            return preparing.blank(_("the text could not be read"))
 
-    async def _read(self, raw: RawMessage) -> tuple[Message, str | None]:
-        """Undo the carrier's format: in this process where that is safe, in a worker where it may not be."""
-        channel = self._channels.get(raw.via)
+    async def read(self, raw: RawMessage, *, later: bool = False) -> tuple[Gist, str | None]:
+        """Undo the carrier's format: in this process where that is safe, in a worker where it may not be (``later``: in one of
+        those that read for strangers). What comes of it, or why nothing does."""
+        channel, chars = self._channels.get(raw.via), self.house.config.limits.text_chars
+        nothing = Gist(message=Message(text=""))
         if channel is None:
-            return Message(text=""), _("channel {via} is no longer configured").format(via=raw.via)
+            return nothing, _("channel {via} is no longer configured").format(via=raw.via)
         try:
-            name = _pool(channel, len(raw.body))
+            name = _pool(channel, len(raw.body), later)
             if name is None:
-                return channel.read(raw), None
+                return Gist(message=channel.read(raw)), None
             self._in_workers[name] += 1
             try:
-                return await self._pools[name].read(channel, raw), None
+                return await self._pools[name].gist(channel, raw, chars), None
             finally:
                 self._in_workers[name] -= 1
         except WorkerFailed as failure:
-            return Message(text=""), str(failure)
+            return nothing, str(failure)
         except Malformed as fault:
-            return Message(text=""), str(fault)
+            return nothing, unquoted(str(fault), raw.body)
         except Exception as error:
             log.error("channel %s could not read a message: %s", raw.via, type(error).__name__)
             self.on_error(error)
-            return Message(text=""), _("the channel could not read the message ({error})").format(error=type(error).__name__)
+            return nothing, _("the channel could not read the message ({error})").format(error=type(error).__name__)
 
-    async def _take(self, house: House, row: messages.MessageRow, ready: register.Prepared) -> None:
+    async def picture(self, raw: RawMessage, page: int) -> Attachment:
+        """A page of a message as a PNG, made in a worker; its ``pages`` says how many there are. Raises ``WorkerFailed``."""
+        channel = self._channels.get(raw.via)
+        if not hasattr(channel, "picture"):
+            raise WorkerFailed(_("channel {via} shows no pages").format(via=raw.via))
+        return await self._pools["show"].picture(channel, raw, page)
+
+    async def _vouched(self, raw: RawMessage, message: Message, later: bool) -> Message:
+        """``message`` with what its channel could find out about the sender. What it cannot costs nothing but that."""
+        channel, pool = self._channels.get(raw.via), self._pools.get(_parse(later))
+        if pool is None or not getattr(channel, "vouches", False):
+            return message
+        try:
+            found = await pool.vouch(channel, raw)
+        except Exception as error:
+            log.warning("channel %s could not vouch for a sender: %s", raw.via, type(error).__name__)
+            return message
+        return msgspec.structs.replace(message, flags=tuple(dict.fromkeys((*message.flags, *found))))
+
+    async def _take(self, house: House, row: messages.MessageRow, ready: preparing.Prepared, later: bool) -> None:
         now = self._clock()
         for left in (1, 0):
             try:
-                await self._store.write(lambda tx: register.take(tx, house, row, ready, now))
+                await self._store.write(lambda tx: register.take(tx, house, row, ready, now), later=later)
                 return
             except StorageTrouble:
                 raise
@@ -202,7 +296,7 @@ class Desk:
         log.error("message %s could not be taken: %s", row.id, type(failure).__name__)
         self.on_error(failure)
         self._alarms.raise_("desk", why=_("a message could not be taken; a person must read it"), message=row.id)
-        bare = register.blank(_("the desk failed on this message ({error})").format(error=type(failure).__name__), ready)
+        bare = preparing.blank(_("the desk failed on this message ({error})").format(error=type(failure).__name__), ready)
         await self._store.write(lambda tx: register.take(tx, house, row, bare, now))
 
     async def _release_parts(self) -> None:
@@ -213,24 +307,31 @@ class Desk:
                 if await self._store.write(self._overdue_parts):
                     self.wake()
             except Exception as error:
-                self._alarms.raise_("storage", why=f"parts: {type(error).__name__}")
+                why = _("the parts of long messages cannot be released: {error}").format(error=type(error).__name__)
+                self._alarms.raise_("storage", why=why)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), min(self.house.config.limits.parts_seconds / 4, IDLE_SECONDS))
 
     def _overdue_parts(self, tx: Tx) -> list[parts.Released]:
         now = self._clock()
-        released = parts.release_partial(tx, now - timedelta(seconds=self.house.config.limits.parts_seconds), now)
+        released = parts.release_partial(
+            tx, now - timedelta(seconds=self.house.config.limits.parts_seconds), now, known=self.known
+        )
         for one in released:
             data = {"via": one.via, "have": one.have, "parts": one.total, "completes": one.completes}
             journal.emit(tx, Event(at=now, event="partial_released", message=one.id, data=data))
         return released
 
 
-def _pool(channel: Any, size: int) -> str | None:
+def _parse(later: bool) -> str:
+    return "parse-later" if later else "parse"
+
+
+def _pool(channel: Any, size: int, later: bool) -> str | None:
     """The workers that undo the format of a message of ``size`` bytes; None where it is read inline, or not at all."""
     if channel is None or (channel.reads_in == "inline" and size <= INLINE_BYTES):
         return None
-    return "ocr" if channel.reads_in == "ocr" else "parse"
+    return "ocr" if channel.reads_in == "ocr" else _parse(later)
 
 
 def _bounded(rows: list[messages.MessageRow]) -> list[messages.MessageRow]:

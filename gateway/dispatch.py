@@ -23,14 +23,36 @@ from gateway.alarms import Alarms
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Delivery, DeliveryState, Event
 from gateway.core.outcomes import Delivered, Outcome, Receipt, Refused, TryLater
+from gateway.duty import acknowledging
 from gateway.heartbeat import WORK, Here, unwatched
+from gateway.i18n import _
 from gateway.settings_model import DispatchSettings
-from gateway.store import KeyGone, Store, Tampered, Tx, deliveries, fallback, incidents, journal, maintenance, receipts
+from gateway.store import (
+    KeyGone,
+    Store,
+    Tampered,
+    Tx,
+    deliveries,
+    fallback,
+    incidents,
+    journal,
+    maintenance,
+    precedence,
+    receipts,
+)
+from gateway.telling import unquoted
 
 log = logging.getLogger(__name__)
 
+BUNDLED = "gateway_plugins."
+"""Ours tell codes and words of their own; what others pass on of a server's answer is looked through."""
+
 ROUND = 4
 """Deliveries leased at a time: few, so that the first is on its way before the last is written."""
+MOST = 16
+"""And so many where there is more than that to do, each round twice the last: then it is the rounds that cost the time."""
+LATER_SHARE = 0.75
+"""How much of what may be in flight at once may be about what strangers told of."""
 KEEP_RECEIPTS = timedelta(days=7)
 
 
@@ -65,6 +87,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     progress: dict[str, Any] = {}
     fall_back: bool = False
     exhausted: bool = False
+    turn: bool = False
 
 
 def judge(outcome: Outcome, row: deliveries.DeliveryRow, now: datetime, backoff: Backoff, rules: Rules) -> Verdict:
@@ -78,6 +101,9 @@ def judge(outcome: Outcome, row: deliveries.DeliveryRow, now: datetime, backoff:
             if now - row.created_at >= timedelta(seconds=rules.give_up_after):
                 why = f"{why} (given up)"
                 return Verdict(state="refused", why=why, fall_back=bool(row.ways), exhausted=not row.ways)
+            if outcome.turn and after is not None:
+                return Verdict(state="waiting", next_try_at=now + timedelta(seconds=max(after, 0.2)), why=why,
+                               progress=progress, turn=True)  # fmt: skip
             return Verdict(
                 state="waiting",
                 next_try_at=now + backoff.after(row.id, row.attempts, after),
@@ -111,12 +137,21 @@ class Rules(Struct, frozen=True, kw_only=True):
         return timedelta(seconds=self.send_timeout + 60)
 
 
-class Leased(Struct, frozen=True, kw_only=True):
+class Attempt(Struct, frozen=True, kw_only=True):
     """A delivery taken for one attempt; ``number`` is its incident's."""
 
     row: deliveries.DeliveryRow
-    delivery: Delivery
     number: str | None
+
+
+class Leased(Attempt, frozen=True, kw_only=True):
+    """The same, opened for a transport."""
+
+    delivery: Delivery
+
+
+Acknowledged = Callable[[Tx, deliveries.DeliveryRow, str | None, str, datetime], None]
+"""What follows when a person at the other end has a delivery: the delivery, its incident's number, who, when."""
 
 
 class Dispatcher:
@@ -142,10 +177,15 @@ class Dispatcher:
         self._alarms = alarms
         self._awake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
+        self._later = 0
+        self._round = ROUND
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._tidied = clock()
         self.on_error: Callable[[BaseException], None] = lambda error: None
+        self.objection: Callable[[deliveries.DeliveryRow, Delivery], str | None] = lambda row, delivery: None
+        self.on_acknowledged: Acknowledged = acknowledging.by_receipt
+        self.on_delivered: Callable[[Tx, deliveries.DeliveryRow, datetime], None] = lambda tx, row, now: None
         self.here: Here = unwatched
 
     async def start(self) -> None:
@@ -217,23 +257,31 @@ class Dispatcher:
 
     async def step(self, now: datetime) -> bool:
         """Lease what is due and begin to send it; True where there was something."""
-        room = min(ROUND, self._rules.concurrency - len(self._sending))
+        room = min(self._round, self._rules.concurrency - len(self._sending))
         if room <= 0:
             self.here("dispatch", self._rules.send_timeout + WORK)
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
             return True
-        if not await self._store.read(lambda tx: deliveries.due(tx, now, 1)):
+        later = max(0, int(self._rules.concurrency * LATER_SHARE) - self._later)
+        if not await self._store.read(lambda tx: deliveries.due(tx, now, 1, later)):
             return False
-        leased = await self._store.write(lambda tx: self._lease(tx, now, room))
+        leased = await self._store.write(lambda tx: self._lease(tx, now, room, later))
+        self._round = min(MOST, 2 * self._round) if len(leased) >= self._round else ROUND
         for one in leased:
             task = asyncio.create_task(self._send(one), name=f"send-{one.row.id}")
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
+            if one.row.precedence != precedence.FIRST:
+                self._later += 1
+                task.add_done_callback(self._one_later_less)
         return bool(leased)
 
-    def _lease(self, tx: Tx, now: datetime, room: int) -> list[Leased]:
+    def _one_later_less(self, _task: asyncio.Task[None]) -> None:
+        self._later -= 1
+
+    def _lease(self, tx: Tx, now: datetime, room: int, later: int) -> list[Leased]:
         leased = []
-        for row in deliveries.due(tx, now, room):
+        for row in deliveries.due(tx, now, room, later):
             # State is looked at again here, in the transaction that leases: an acknowledgement may have come since.
             number = incidents.get(tx, row.incident).number if row.incident else None
             try:
@@ -241,7 +289,8 @@ class Dispatcher:
             except (Tampered, KeyGone) as error:
                 # One row that cannot be opened is set aside for a person; the others go on.
                 fallback.refuse(tx, row.id, type(error).__name__)
-                alarm(tx, row, number, now, f"a delivery to {row.destination} cannot be opened: {type(error).__name__}")
+                why = _("a delivery to {office} cannot be opened: {error}")
+                alarm(tx, row, number, now, why.format(office=row.destination, error=type(error).__name__))
                 continue
             if delivery is not None:
                 numbered = msgspec.structs.replace(delivery, incident=number)
@@ -277,46 +326,78 @@ class Dispatcher:
         self._awake.set()
 
     def _settle(self, tx: Tx, leased: Leased, verdict: Verdict, now: datetime) -> None:
-        settle(tx, leased, verdict, now, self._receipts_from(leased.row), self._backoff, self._rules)
+        via = self._receipts_from(leased.row)
+        settle(tx, leased, verdict, now, via, self._backoff, self._rules, self.on_acknowledged)
         row = leased.row
+        if verdict.state == "delivered":
+            self.on_delivered(tx, row, now)
         if row.transport in self.transports or verdict.fall_back or verdict.state != "waiting" or row.why == verdict.why:
             return
         if not fallback.others_left(tx, row):
-            alarm(tx, row, leased.number, now, f"{verdict.why}; a delivery to {row.destination} waits for it")
+            alarm(
+                tx,
+                row,
+                leased.number,
+                now,
+                _("{why}; a delivery to {office} waits for it").format(why=verdict.why, office=row.destination),
+            )
 
     def receipt(self, tx: Tx, receipt: Receipt, now: datetime) -> None:
         """Take a carrier's receipt, for intake."""
-        take_receipt(tx, receipt, now, self._backoff, self._rules)
+        take_receipt(tx, receipt, now, self._backoff, self._rules, self.on_acknowledged)
 
     def _receipts_from(self, row: deliveries.DeliveryRow) -> str | None:
         """Under which channel's name the carrier will send its receipts."""
         name: str | None = getattr(self.transports.get(row.transport), "receipts_from", None)
-        return name
+        return name or None
 
     async def _attempt(self, row: deliveries.DeliveryRow, delivery: Delivery) -> Outcome:
         transport = self.transports.get(row.transport)
         if transport is None:
-            return TryLater(f"transport {row.transport} is not configured")
+            return TryLater(_("transport {name} is not configured").format(name=row.transport))
+        if (why := self.objection(row, delivery)) is not None:
+            self._alarms.raise_("secrecy", why=why, delivery=row.id, transport=row.transport, destination=row.destination)
+            return Refused(why)
         try:
             outcome = await asyncio.wait_for(transport.send(delivery), self._rules.send_timeout)
         except TimeoutError:
-            return TryLater(f"no answer within {self._rules.send_timeout:g} s")
+            return TryLater(_("no answer within {seconds:g} s").format(seconds=self._rules.send_timeout))
         except asyncio.CancelledError:
             if self._stopping:
                 raise
-            return TryLater("transport was cancelled")
+            return TryLater(_("the transport broke the attempt off"))
         except Exception as error:
             log.error("transport %s failed on delivery %s: %s", row.transport, row.id, type(error).__name__)
             self.on_error(error)
-            return TryLater(f"transport raised {type(error).__name__}")
+            return TryLater(_("the transport failed: {error}").format(error=type(error).__name__))
         if not isinstance(outcome, Delivered | TryLater | Refused):
-            return TryLater(f"transport answered {type(outcome).__name__}, not an outcome")
+            return TryLater(_("the transport answered nonsense: {kind}").format(kind=type(outcome).__name__))
+        if isinstance(outcome, TryLater | Refused) and not type(transport).__module__.startswith(BUNDLED):
+            return told_without(outcome, delivery)
         return outcome
 
 
-def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | None, backoff: Backoff, rules: Rules) -> None:
+def told_without(outcome: TryLater | Refused, delivery: Delivery) -> Outcome:
+    """``outcome`` with nothing in its reason that is quoted from ``delivery``, as servers do that refuse by content."""
+    if not isinstance(outcome.why, str):
+        return outcome  # what cannot be kept has its own alarm
+    sent = "\n".join((delivery.subject, delivery.text, delivery.short_text)).encode("utf-8", "replace")
+    return msgspec.structs.replace(outcome, why=unquoted(outcome.why, sent))
+
+
+def settle(
+    tx: Tx,
+    leased: Attempt,
+    verdict: Verdict,
+    now: datetime,
+    via: str | None,
+    backoff: Backoff,
+    rules: Rules,
+    acknowledged: Acknowledged = acknowledging.by_receipt,
+) -> None:
     """Write what came of an attempt: the row's new state, the event, and the next way where one is due."""
     row = leased.row
+    promised = receipts.promised(tx, via or row.transport, verdict.refs) if verdict.refs else None
     settled = deliveries.settle(
         tx,
         row.id,
@@ -334,20 +415,31 @@ def settle(tx: Tx, leased: Leased, verdict: Verdict, now: datetime, via: str | N
     data: dict[str, Any] = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts}
     if verdict.state == "delivered":
         emit(tx, "delivered", leased, now, data)
-        after = deliveries.get(tx, row.id)
-        if after.state == "waiting":  # its receipt came before our own note of the yes, and said no
+        # Its receipt may have come before our own note of the yes, and said no.
+        if verdict.refs and (after := deliveries.get(tx, row.id)).state == "waiting":
             receipt_failed(tx, after, leased.number, now, backoff, rules)
             return
-        for stopped in fallback.stop_others(tx, row, "delivered another way"):
-            stopped_data = {"destination": row.destination, "why": "delivered another way"}
+        # Other ways are queued only beside one that failed before.
+        tried_before = row.attempts > 1 or row.fallback_of is not None
+        elsewhere = _("delivered another way")
+        for stopped in fallback.stop_others(tx, row, elsewhere) if tried_before else ():
+            stopped_data = {"destination": row.destination, "why": elsewhere}
             journal.emit(tx, Event(at=now, event="queued_stopped", incident=leased.number, delivery=stopped, data=stopped_data))
+        if promised is not None:
+            acknowledged(tx, row, leased.number, promised, now)
+        return
+    if verdict.turn:
         return
     final = {"final": True} if verdict.state == "refused" else {}
     emit(tx, "delivery_failed", leased, now, {**data, "why": verdict.why, **final})
     if verdict.fall_back:
         fallback.fall_back(tx, row, now)
     elif verdict.exhausted and not fallback.others_left(tx, row):
-        alarm(tx, row, leased.number, now, f"no way left to {row.destination}: {verdict.why}")
+        alarm(tx, row, leased.number, now, _no_way(row.destination, verdict.why))
+
+
+def _no_way(office: str, why: str) -> str:
+    return _("no way left to {office}: {why}").format(office=office, why=why)
 
 
 def alarm(tx: Tx, row: deliveries.DeliveryRow, number: str | None, now: datetime, why: str) -> None:
@@ -359,12 +451,19 @@ def alarm(tx: Tx, row: deliveries.DeliveryRow, number: str | None, now: datetime
     journal.emit(tx, Event(at=now, event="alarm", incident=number, delivery=row.id, data=data))
 
 
-def emit(tx: Tx, name: str, leased: Leased, now: datetime, data: dict[str, Any]) -> None:
+def emit(tx: Tx, name: str, leased: Attempt, now: datetime, data: dict[str, Any]) -> None:
     """An event about one delivery."""
     journal.emit(tx, Event(at=now, event=name, incident=leased.number, delivery=leased.row.id, data=data))
 
 
-def take_receipt(tx: Tx, receipt: Receipt, now: datetime, backoff: Backoff, rules: Rules) -> None:
+def take_receipt(
+    tx: Tx,
+    receipt: Receipt,
+    now: datetime,
+    backoff: Backoff,
+    rules: Rules,
+    acknowledged: Acknowledged = acknowledging.by_receipt,
+) -> None:
     """A carrier's receipt: kept with its part; a failure is judged as any failed attempt is."""
     matched = receipts.take(tx, receipt, now)
     row = matched.delivery
@@ -377,6 +476,8 @@ def take_receipt(tx: Tx, receipt: Receipt, now: datetime, backoff: Backoff, rule
     number = incidents.get(tx, row.incident).number if row.incident else None
     data = {"destination": row.destination, "transport": row.transport, "state": receipt.state}
     journal.emit(tx, Event(at=now, event="receipt", incident=number, delivery=row.id, data=data))
+    if receipt.state == "acknowledged":
+        acknowledged(tx, row, number, receipt.detail, now)
     if receipt.state == "failed" and row.state == "waiting":
         receipt_failed(tx, row, number, now, backoff, rules)
 
@@ -386,7 +487,7 @@ def receipt_failed(
 ) -> None:
     """The carrier took it and could not bring it: it waits its backoff, the next way is tried beside it, and in the end
     it is given up as any other."""
-    verdict = judge(TryLater("receipt: failed"), row, now, backoff, rules)
+    verdict = judge(TryLater(_("the carrier says that it could not be delivered")), row, now, backoff, rules)
     failed = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts, "why": verdict.why}
     journal.emit(tx, Event(at=now, event="delivery_failed", incident=number, delivery=row.id, data=failed))
     if verdict.state == "refused":
@@ -396,4 +497,4 @@ def receipt_failed(
     if row.ways:
         fallback.fall_back(tx, row, now)
     elif verdict.exhausted and not fallback.others_left(tx, row):
-        alarm(tx, row, number, now, f"no way left to {row.destination}: {verdict.why}")
+        alarm(tx, row, number, now, _no_way(row.destination, verdict.why))

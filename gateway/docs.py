@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -24,9 +26,15 @@ def schema() -> str:
         "$id": f"urn:jibao-gateway:incident-schema:v{model.SCHEMA_VERSION}",
         "title": "Incident schema of the urgent-report gateway",
         "anyOf": list(references),
-        "$defs": dict(sorted(components.items())),
+        "$defs": {name: _tidy(made) for name, made in sorted(components.items())},
     }
     return json.dumps(published, ensure_ascii=False, indent=2) + "\n"
+
+
+def _tidy(component: dict[str, Any]) -> dict[str, Any]:
+    """Docstrings without their indentation: whether it is taken away before depends on the versions of Python and msgspec."""
+    text = component.get("description")
+    return {**component, "description": inspect.cleandoc(text)} if text else component
 
 
 def commands() -> str:

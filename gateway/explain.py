@@ -12,14 +12,13 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from gateway import register
-from gateway.core import clocks
+from gateway import preparing, register
 from gateway.core.errors import Malformed
 from gateway.core.model import FIGURES, Message, RawMessage, Report
 from gateway.house import House
 from gateway.i18n import _
 from gateway.intake import take_in
-from gateway.store import Store, StoreKeys, messages
+from gateway.store import Store, StoreKeys, matters, messages
 
 KINDS = ("sms", "email", "fax", "phone")
 PLAIN = "text/plain; charset=utf-8"
@@ -39,7 +38,6 @@ class Explainer:
         self._channels: dict[str, Any] = {}
         for configured in house.config.channels:
             self._channels.setdefault(configured.cls.channel, configured.cls(configured.name, configured.settings, None))
-        self._received: dict[str, list[tuple[datetime, str]]] = {}
         self._now = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
     def close(self) -> None:
@@ -53,7 +51,7 @@ class Explainer:
         accepted = self._store.write_now(lambda tx: take_in(tx, raw, raw.received_at, self.house.config.repeat_seconds))
         row = self._store.read_now(lambda tx: messages.get(tx, accepted.id))
         message, failed = self._read(raw, line)
-        prepared = register.prepare(self.house, row, message, failed, raw.meta)
+        prepared = preparing.prepare(self.house, row, message, failed, raw.meta)
         message = prepared.message
         if of := accepted.duplicate_of:
             first = self._store.read_now(lambda tx: messages.get(tx, of))
@@ -95,27 +93,26 @@ class Explainer:
             "moment": taken.moment.why if taken.moment else None,
             "because": taken.because,
             "needs_person": taken.incident.needs_person if taken.incident else None,
-            "clocks": self._clocks(raw, taken, incident),
+            "clocks": self._clocks(taken),
         }
 
-    def _clocks(self, raw: RawMessage, taken: register.Taken, incident: str | None) -> list[dict[str, Any]]:
-        if taken.incident is None or incident is None or not (taken.found.items or taken.found.review):
+    def _clocks(self, taken: register.Taken) -> list[dict[str, Any]]:
+        """The clocks as the duty keeps them, as of this message."""
+        if taken.incident is None or taken.action in ("below_threshold", "drill", "duplicate", "ignore"):
             return []
-        if taken.action in ("below_threshold", "drill", "duplicate"):
+        incident = taken.incident.id
+        kept = self._store.read_now(lambda tx: matters.get(tx, incident))
+        if kept is None:
             return []
-        received = self._received.setdefault(incident, [])
-        received.append((raw.received_at, raw.channel))
-        anchor, estimated = clocks.anchor(taken.incident.report.occurred, received[0][0], self.house.config.timezone)
-        states = (clocks.state_of(c, anchor, estimated, received, raw.received_at) for c in self.house.config.clocks)
         return [
             {
-                "clock": s.clock,
-                "due": self.house.local(s.due).isoformat(),
-                "state": s.state,
-                "stopped_at": self.house.local(s.stopped_at).isoformat() if s.stopped_at else None,
-                "estimated": s.estimated,
+                "clock": one.clock,
+                "due": self.house.local(one.due).isoformat(),
+                "state": one.state,
+                "stopped_at": self.house.local(one.stopped_at).isoformat() if one.stopped_at else None,
+                "estimated": kept.matter.estimated,
             }
-            for s in states
+            for one in kept.matter.clocks
         ]
 
 

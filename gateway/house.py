@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,13 @@ class House:
     readers: Mapping[str, Any]
     classifiers: Mapping[str, Any]
     bureau_public: bytes
+    trusted: Callable[[], bool] = lambda: True
+    """Whether the clock may be believed: while it may not, nothing is judged."""
+
+    @property
+    def on_paper(self) -> frozenset[str]:
+        """The transports that end on paper, and are to send papers there rather than plain pages."""
+        return frozenset(one.name for one in self.config.transports if getattr(one.settings, "form", "") == "paper")
 
     def local(self, at: datetime) -> datetime:
         """``at`` in the city's own time."""
@@ -31,7 +38,7 @@ class House:
         return any(getattr(plugin, "apart", False) for plugin in (*self.readers.values(), *self.classifiers.values()))
 
 
-def build(config: Config, *, bureau_public: bytes) -> House:
+def build(config: Config, *, bureau_public: bytes, trusted: Callable[[], bool] = lambda: True) -> House:
     """Make the pure plugins (routers, readers, classifiers) of a configuration."""
 
     def made(configured: Any) -> dict[str, Any]:
@@ -43,4 +50,5 @@ def build(config: Config, *, bureau_public: bytes) -> House:
         readers=made(config.readers),
         classifiers=made(config.classifiers),
         bureau_public=bureau_public,
+        trusted=trusted,
     )

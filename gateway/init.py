@@ -68,6 +68,8 @@ def _settings(demo: bool, base_port: int, state: Path | None) -> Iterator[Settin
     yield "gateway.toml", ("dispatch", "retry_min"), 0.2
     yield "gateway.toml", ("dispatch", "retry_max"), 1.0
     yield "gateway.toml", ("http", "port"), base_port + 3
+    yield "gateway.toml", ("console", "enabled"), True
+    yield "gateway.toml", ("console", "port"), base_port + 3
     yield "channels.d/mail.toml", ("channel", "mail", "host"), "127.0.0.1"
     yield "channels.d/mail.toml", ("channel", "mail", "port"), base_port
     yield "channels.d/mail.toml", ("channel", "mail", "lmtp_port"), base_port + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
@@ -11,7 +13,11 @@ from gateway.core.errors import StorageTrouble, TooLarge
 from gateway.core.model import Event, RawMessage
 from gateway.core.outcomes import Receipt
 from gateway.i18n import _
-from gateway.store import Store, Tx, journal, messages
+from gateway.store import Store, Tx, journal, messages, precedence
+
+REPLY_SECONDS = 60.0
+LARGE_BYTES = 1024 * 1024
+"""Messages larger than this are sealed one at a time: each lies in memory several times meanwhile."""
 
 
 class Intake:
@@ -37,7 +43,13 @@ class Intake:
         self._wake = wake
         self._take_receipt = take_receipt
         self._wake_dispatch = wake_dispatch
+        self._one_large = asyncio.Lock()
         self.on_accepted: Callable[[float], None] = lambda seconds: None
+        self.in_hand = 0
+        """Carriers that stand waiting for a receipt."""
+        self.shut: Callable[[], str] = lambda: ""
+        self.is_person: Callable[[str], bool] = lambda sender: False
+        self.known: precedence.Known = precedence.everybody
 
     def use(self, *, max_bytes: int, repeat_seconds: float) -> None:
         """Go on with these from the next message on."""
@@ -47,12 +59,19 @@ class Intake:
         """Put ``raw`` on stable storage. Raises ``TooLarge`` with the limit, ``StorageTrouble`` for a temporary answer."""
         if len(raw.body) > self._max_bytes:
             raise TooLarge(_("message has {size} bytes, the limit is {limit}").format(size=len(raw.body), limit=self._max_bytes))
+        if why := self.shut():
+            raise StorageTrouble(why)
         now, began = self._clock(), monotonic()
+        repeat = repeat_within(self._repeat, self.is_person(raw.sender))
+        self.in_hand += 1
         try:
-            accepted = await self._store.write(lambda tx: take_in(tx, raw, now, self._repeat))
+            async with self._one_large if len(raw.body) > LARGE_BYTES else contextlib.nullcontext():
+                accepted = await self._store.write(lambda tx: take_in(tx, raw, now, repeat, self.known), again=True)
         except StorageTrouble as trouble:
             self._alarms.raise_("storage", why=str(trouble), via=raw.via)
             raise
+        finally:
+            self.in_hand -= 1
         self.on_accepted(monotonic() - began)
         self._wake()
         return accepted
@@ -68,9 +87,17 @@ class Intake:
         self._wake_dispatch()
 
 
-def take_in(tx: Tx, raw: RawMessage, now: datetime, repeat_seconds: float) -> messages.Accepted:
-    """Frame, hash, seal, store, event: nothing of the content is looked at."""
-    accepted = messages.accept(tx, raw, now, repeat_window=timedelta(seconds=repeat_seconds))
+def repeat_within(seconds: float, person: bool) -> float:
+    """How long an equal message counts as a copy. A duty person who says 收到 twice within the hour means two matters; only what
+    a carrier brings again at once is a copy."""
+    return min(seconds, REPLY_SECONDS) if person else seconds
+
+
+def take_in(
+    tx: Tx, raw: RawMessage, now: datetime, repeat_seconds: float, known: precedence.Known = precedence.everybody
+) -> messages.Accepted:
+    """Frame, hash, seal, store, event: nothing of the content is looked at. What is from a ``known`` sender is read first."""
+    accepted = messages.accept(tx, raw, now, repeat_window=timedelta(seconds=repeat_seconds), known=known)
     journal.emit(tx, _event(raw, accepted, now))
     return accepted
 

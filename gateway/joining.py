@@ -11,7 +11,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from gateway.core import catalogue, matching
+from gateway.core import catalogue, combining
 from gateway.core.catalogue import Catalogue
 from gateway.core.model import Doubt, Event, Incident, Report, Severity
 from gateway.core.render import display_number
@@ -32,12 +32,15 @@ def proposed(incident: Incident) -> list[str]:
     return [found[1] for doubt in incident.review if (found := _SAME.search(doubt.because))]
 
 
-def merge(tx: Tx, rules: Catalogue, gone: Incident, into: Incident, *, why: str, by: str, now: datetime) -> Incident:
+def merge(
+    tx: Tx, rules: Catalogue, gone: Incident, into: Incident, *, why: str, by: str, now: datetime, means: str = "",
+    undoes: str = "",
+) -> Incident:  # fmt: skip
     """Join ``gone`` to ``into``, which is returned as it is then. Raises ``CannotJoin``."""
     _check(tx, gone, into, why)
     first, last = sorted((into, gone), key=lambda one: one.first_received_at)
     newer = replace(last.report, correction=False, withdrawal=False)
-    facts, revisions = matching.combine(first.report, newer, another=True)
+    facts, revisions = combining.combine(first.report, newer, another=True)
     again = catalogue.classify(rules, facts, subject=into.title)
     items = tuple(dict.fromkeys((*into.items, *gone.items, *(m.item for m in again.items))))
     pair = {gone.number, into.number}
@@ -63,14 +66,15 @@ def merge(tx: Tx, rules: Catalogue, gone: Incident, into: Incident, *, why: str,
     whole = incidents.update(tx, whole)
     incidents.update(tx, replace(gone, state="merged", next_step="", needs_person=None), merged_into=into.id)
     _stop(tx, gone, into, by, now)
-    journal.emit(tx, Event(at=now, event="merged", incident=gone.number, by=by, data={"into": into.number, "why": why}))
-    journal.emit(tx, Event(at=now, event="merged", incident=into.number, by=by, data={"from": gone.number, "why": why}))
+    told = {"why": why, "means": means or None, "undoes": undoes or None}
+    journal.emit(tx, Event(at=now, event="merged", incident=gone.number, by=by, data={"into": into.number, **told}))
+    journal.emit(tx, Event(at=now, event="merged", incident=into.number, by=by, data={"from": gone.number, **told}))
     for revision in revisions:
         journal.emit(tx, Event(at=now, event="revised", incident=into.number, by=by, data={"field": revision.field}))
     return whole
 
 
-def split(tx: Tx, gone: Incident, *, why: str, by: str, now: datetime) -> Incident:
+def split(tx: Tx, gone: Incident, *, why: str, by: str, now: datetime, means: str = "", undoes: str = "") -> Incident:
     """Part ``gone`` again from what it was joined to: it is open, with its own facts and messages. The other's figures are left
     to a person, who is told. Raises ``CannotJoin``."""
     into = incidents.merged_into(tx, gone.id) if gone.state == "merged" else None
@@ -88,8 +92,9 @@ def split(tx: Tx, gone: Incident, *, why: str, by: str, now: datetime) -> Incide
     opened = incidents.update(tx, replace(gone, state="open"))
     told = Doubt(item=None, because=f"{gone.number} 已拆出，请核对数字")
     incidents.update(tx, replace(other, review=tuple(dict.fromkeys((*other.review, told)))))
-    journal.emit(tx, Event(at=now, event="split", incident=gone.number, by=by, data={"from": other.number, "why": why}))
-    journal.emit(tx, Event(at=now, event="split", incident=other.number, by=by, data={"into": gone.number, "why": why}))
+    said = {"why": why, "means": means or None, "undoes": undoes or None}
+    journal.emit(tx, Event(at=now, event="split", incident=gone.number, by=by, data={"from": other.number, **said}))
+    journal.emit(tx, Event(at=now, event="split", incident=other.number, by=by, data={"into": gone.number, **said}))
     return opened
 
 

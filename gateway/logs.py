@@ -6,6 +6,7 @@ not ours, asyncio) is cut to where and what sort, because their texts may quote 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -114,6 +115,28 @@ def set_up(section: LogSection, timezone: str, *, level: str | None = None, stre
     logging.raiseExceptions = False
     _hooks()
     _twisted()
+
+
+class Deaf(io.TextIOBase):
+    """Standard output and error for everybody but the log: a plugin in this process may print what it reads. Nothing of it is
+    kept; that somebody prints is said once."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        if not self._told:
+            self._told = True
+            logging.getLogger("gateway.logs").warning("somebody in this process prints; nothing of it is kept")
+        return len(text)
+
+
+def deafen() -> None:
+    """To be called once the log has its own stream. What the interpreter says when it dies goes past this, to descriptor 2."""
+    sys.stdout = sys.stderr = Deaf()
 
 
 def _hooks() -> None:

@@ -49,7 +49,10 @@ def settle(tx: Tx, windows: tuple[Window, ...], now: datetime) -> list[dict[str,
         for entry in journal.entries(tx, after=window.after, names=["alarm"], limit=10_000):
             data = {**entry.event.data, "message": entry.event.message, "delivery": entry.event.delivery}
             was_kept = data.pop("maintenance", False) and alarms.covers((window,), str(data["what"]), data, entry.event.at)
-            if was_kept and not alarms.covers(others, str(data["what"]), data, now) and _stands(tx, data):
+            kind = alarms.KINDS.get(str(data["what"]))
+            if not was_kept or (kind is not None and kind.again):
+                continue
+            if not alarms.covers(others, str(data["what"]), data, now) and _stands(tx, data):
                 kept[str(data)] = data
     return list(kept.values())
 

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,8 @@ from gateway.alarms import KINDS, Alarms
 from gateway.core import clocks
 from gateway.core.errors import StorageTrouble
 from gateway.core.lifecycle import DELIVERIES, INCIDENTS, MESSAGES
+from gateway.core.space import Space
+from gateway.looplag import LoopLag
 from gateway.settings import Config
 from gateway.store import Store, Tx, gauges
 
@@ -62,6 +65,8 @@ class Metrics(Collector):
         self._clock = clock
         self._tick = tick
         self._after = store.read_now(gauges.end_of_journal)
+        self.spaces: Callable[[], Mapping[str, Space]] = lambda: {}
+        """How the file systems are, by the name of a folder on each."""
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._depths: gauges.Depths | None = None
         self._clocks: Counter[tuple[str, str]] = Counter()
@@ -75,6 +80,14 @@ class Metrics(Collector):
             "Time from a message at the door to its place on stable storage.",
             buckets=SECONDS,
             registry=self.registry,
+        )
+        self.loop_lag = LoopLag(
+            Histogram(
+                "gateway_loop_lag_seconds",
+                "How late the loop came to a turn.",
+                buckets=SECONDS,
+                registry=self.registry,
+            ).observe
         )
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
@@ -144,8 +157,17 @@ class Metrics(Collector):
         up = {(name,): float(state == "up") for name, state in self._channels().items()}
         yield _gauge("gateway_channel_up", "1 while a configured way in takes reports.", ("via",), up)
         yield from self._counters(config)
+        spaces = self.spaces()
+        free = {(name,): float(one.free) for name, one in spaces.items()}
+        yield _gauge("gateway_disk_free_bytes", "Free bytes of the file system of a folder.", ("folder",), free)
+        ends = {(name,): one.full_in.total_seconds() if one.full_in is not None else inf for name, one in spaces.items()}
+        text = "Time until it is full at the present rate; +Inf: no such end is seen."
+        yield _gauge("gateway_disk_full_seconds", text, ("folder",), ends)
         # Raised and written are two things: an alarm about the store itself waits until the store takes it.
         yield _counter("gateway_alarms_raised", "Alarms raised in this process, written or not.", (), {(): self._alarms.count})
+        lags = {("all",): self.loop_lag.longest, ("own",): self.loop_lag.longest_own}
+        yield _gauge("gateway_loop_lag_longest_seconds", "The longest since the start; own: so much can be the gateway's "
+                     "doing, not the host's.", ("share",), lags)  # fmt: skip
         states = {(clock.id,): float(self._clocks[clock.id, "running"]) for clock in config.clocks}
         yield _gauge("gateway_clocks_open", "Clocks of open incidents that run.", ("clock",), states)
         states = {(clock.id,): float(self._clocks[clock.id, "passed"]) for clock in config.clocks}

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import inspect
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,16 +13,21 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway import __version__, cap, joining, maintenance, retention
+from gateway import __version__, accounts, cap, joining, maintenance, obligations, phone_log, retention
+from gateway.audit.sealer import TREE, Kept
+from gateway.core import events, outgoing, render
 from gateway.core.model import Event, Incident
+from gateway.core.obligations import period as period_of
+from gateway.duty import acts, incident_view, people, shift, undoing
+from gateway.duty.people import OperationError, incident_number
+from gateway.house import House
 from gateway.i18n import _
 from gateway.settings import Config
-from gateway.store import KeyGone, NotFound, Store, Tx, deliveries, incidents, journal, messages, purge
+from gateway.store import KeyGone, NotFound, Store, Tx, deliveries, incidents, journal, messages, notes, purge
 from gateway.store import maintenance as store_maintenance
 
-
-class OperationError(Exception):
-    """The request cannot be carried out; the text says why and what is allowed."""
+FORESEEN = 200
+"""Events of one act that are shown before it is done."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,8 @@ class Live:
     """What only the running daemon can do, and no transaction holds: called with who asked and the arguments."""
     not_up: Callable[[str], str] = lambda name: ""
     """Why a channel could not start; empty where it did."""
+    house: Callable[[], House] | None = None
+    """What the daemon decides with at this instant; without one it is made from ``config``."""
 
     def now(self) -> datetime:
         """The present instant with the city's offset."""
@@ -50,23 +56,76 @@ class Live:
         return at.astimezone(ZoneInfo(self.config.timezone)).isoformat(timespec="milliseconds") if at else None
 
 
-async def perform(live: Live, name: str, args: dict[str, Any], by: str) -> Any:
-    """Carry out operation ``name`` in the daemon. Raises ``OperationError``."""
+async def perform(
+    live: Live, name: str, args: dict[str, Any], by: str, before: Callable[[Tx], None] = lambda tx: None
+) -> Any:
+    """Carry out operation ``name`` in the daemon. ``before`` looks at the store in the same transaction and may refuse. Raises
+    ``OperationError``."""
     if name in live.daemon:
         return await live.daemon[name](by, **args)
     function, writes = _find(name, args)
     if writes:
-        result = await live.store.write(lambda tx: function(live, tx, by, **args))
+
+        def write(tx: Tx) -> Any:
+            before(tx)
+            return function(live, tx, by, **args)
+
+        try:
+            result = await live.store.write(write)
+        except acts.Refused as refusal:
+            note = people.refusal(live, by, name, args, str(refusal))
+            await live.store.write(note)
+            raise OperationError(str(refusal)) from None
         live.wake()
         return result
     return await live.store.read(lambda tx: function(live, tx, **args))
+
+
+class _LookedAt(Exception):
+    """Ends a transaction that was only looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What an act would do: the events it would put on record, and to whom it would send, each with its duty."""
+
+    events: tuple[Event, ...] = ()
+    sent: tuple[tuple[str, str], ...] = ()
+
+
+async def foresee(live: Live, name: str, args: dict[str, Any], by: str) -> Foreseen:
+    """What operation ``name`` would do if it were carried out now; nothing of it stays. Raises ``OperationError``."""
+    function, _writes = _find(name, args)
+    found = Foreseen()
+
+    def write(tx: Tx) -> None:
+        nonlocal found
+        begun, mark = journal.end(tx), tx.new_id()
+        function(live, tx, by, **args)
+        entries = journal.entries(tx, after=begun, limit=FORESEEN)
+        rows = [row for row in deliveries.rows(tx, limit=FORESEEN) if row.id > mark]
+        sent = dict.fromkeys((row.destination, row.duty) for row in reversed(rows))
+        found = Foreseen(tuple(entry.event for entry in entries), tuple(sent))
+        raise _LookedAt
+
+    try:
+        await live.store.write(write)
+    except _LookedAt:
+        pass
+    except acts.Refused as refusal:
+        raise OperationError(str(refusal)) from None
+    return found
 
 
 def perform_now(live: Live, name: str, args: dict[str, Any], by: str) -> Any:
     """The same without a daemon; the caller holds the lock."""
     function, writes = _find(name, args)
     if writes:
-        return live.store.write_now(lambda tx: function(live, tx, by, **args))
+        try:
+            return live.store.write_now(lambda tx: function(live, tx, by, **args))
+        except acts.Refused as refusal:
+            live.store.write_now(people.refusal(live, by, name, args, str(refusal)))
+            raise OperationError(str(refusal)) from None
     return live.store.read_now(lambda tx: function(live, tx, **args))
 
 
@@ -77,18 +136,11 @@ def _find(name: str, args: dict[str, Any]) -> tuple[Callable[..., Any], bool]:
         function, writes = WRITES[name], True
     else:
         raise OperationError(_("unknown operation {name}").format(name=name))
-    unknown = set(args) - set(inspect.signature(function).parameters)
-    if unknown:
+    known = inspect.signature(function).parameters
+    unknown = set(args) - set(known)
+    if unknown and not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
         raise OperationError(_("unknown argument {name}").format(name=", ".join(sorted(unknown))))
     return function, writes
-
-
-def incident_number(text: str, now: datetime) -> str:
-    """〔2026〕0123, 2026-0123, 0123 and 123 → 2026-0123. Raises ``OperationError``."""
-    found = re.fullmatch(r"\s*(?:[〔\[(]?(\d{4})[〕\])]?[-\s]*)?[〔]?(\d{1,6})[〕]?\s*", text)
-    if found is None:
-        raise OperationError(_("not an incident number: {text}; allowed: 〔2026〕0123, 2026-0123, 0123, 123").format(text=text))
-    return f"{found[1] or now.year}-{int(found[2]):04d}"
 
 
 def status(live: Live, tx: Tx) -> dict[str, Any]:
@@ -187,10 +239,10 @@ def _delivery(live: Live, tx: Tx, row: deliveries.DeliveryRow) -> dict[str, Any]
 
 def list_incidents(live: Live, tx: Tx, state: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
     """The newest incidents first."""
-    return [_incident_line(i) for i in incidents.rows(tx, states=[state] if state else None, limit=limit)]
+    return [incident_line(i) for i in incidents.rows(tx, states=[state] if state else None, limit=limit)]
 
 
-def _incident_line(incident: Incident) -> dict[str, Any]:
+def incident_line(incident: Incident) -> dict[str, Any]:
     return {
         "number": incident.number,
         "title": incident.title,
@@ -207,7 +259,7 @@ def show_incident(live: Live, tx: Tx, number: str, trail: bool = False) -> dict[
     """One incident with its messages and deliveries; with ``trail`` every event."""
     incident = _incident(live, tx, number)
     shown = {
-        **_incident_line(incident),
+        **incident_line(incident),
         "id": incident.id,
         "kinds": list(incident.kinds),
         "why": {item: list(why) for item, why in incident.why.items()},
@@ -222,20 +274,29 @@ def show_incident(live: Live, tx: Tx, number: str, trail: bool = False) -> dict[
         "report": msgspec.to_builtins(incident.report),
         "messages": [_message(live, tx, row) for row in messages.rows(tx, incident=incident.id, limit=1000)],
         "deliveries": [_delivery(live, tx, row) for row in deliveries.rows(tx, incident=incident.id, limit=1000)],
+        "duty": incident_view.stand(live, tx, incident),
     }
     if trail:
+        shown["chain"] = incident_view.chain(live, tx, incident)
         shown["trail"] = [_event(live, one.event) for one in journal.entries(tx, incident=incident.number, limit=10_000)]
     return shown
 
 
+def list_calls(live: Live, tx: Tx, number: str) -> list[dict[str, Any]]:
+    """Whom to ring up about an incident, with numbers."""
+    return incident_view.call_list(live, tx, _incident(live, tx, number))
+
+
 def _event(live: Live, event: Event) -> dict[str, Any]:
     named = {"message": event.message, "delivery": event.delivery, "by": event.by}
-    return {"at": live.shown(event.at), "event": event.event, **{k: v for k, v in named.items() if v}, **event.data}
+    return {"at": live.shown(event.at), "event": event.event, **{k: v for k, v in named.items() if v}, **events.shown(event)}
 
 
 def list_channels(live: Live, tx: Tx) -> list[dict[str, Any]]:
-    """Each configured channel: state, detail, last message, backlog."""
-    shown = []
+    """Each configured channel: state, detail, last message, backlog, how many messages within the hour, the last trouble since
+    the daemon started."""
+    shown, now = [], live.now()
+    troubles = live.alarms.last if live.alarms is not None else {}
     for configured in live.config.channels:
         channel = live.channels.get(configured.name)
         health = channel.health() if channel is not None else None
@@ -249,37 +310,12 @@ def list_channels(live: Live, tx: Tx) -> list[dict[str, Any]]:
                 "detail": live.not_up(configured.name) or (health.detail if health else ""),
                 "last_message_at": live.shown(last[0].received_at) if last else None,
                 "backlog": messages.backlog(tx, configured.name),
+                "last_hour": messages.came_since(tx, configured.name, now - timedelta(hours=1)),
+                "last_error": trouble[1] if (trouble := troubles.get(configured.name)) else None,
+                "last_error_at": live.shown(trouble[0]) if trouble else None,
             }
         )
     return shown
-
-
-def acknowledge(live: Live, tx: Tx, by: str, number: str, office: str, person: str) -> dict[str, Any]:
-    """A named person of ``office`` has the incident (签收): what is still queued for that office stops."""
-    incident, destination = _incident(live, tx, number), live.config.directory.office(office)
-    if destination is None:
-        known = "、".join(o.name for o in live.config.directory.offices)
-        raise OperationError(_("no office {office}; allowed: {known}").format(office=office, known=known))
-    changed = deliveries.acknowledge(tx, incident.id, destination.id, person, live.now())
-    if not changed:
-        before = deliveries.rows(tx, incident=incident.id, destination=destination.id, limit=100)
-        by_whom = next((row.acknowledged_by for row in before if row.acknowledged_by), None)
-        if by_whom:
-            text = _("{number} was acknowledged for {office} by {person} before")
-            raise OperationError(text.format(number=incident.number, office=destination.name, person=by_whom))
-        raise OperationError(_("{number} was never offered to {office}").format(number=incident.number, office=destination.name))
-    data = {
-        "destination": destination.id,
-        "how": f"command line, {by}",
-        "verified": destination.person(person) is not None,
-        "deliveries": [row.id for row in changed],
-    }
-    stopped = [row.id for row in changed if row.state == "stopped"]
-    if stopped:
-        queued = {"destination": destination.id, "deliveries": stopped, "why": "acknowledged"}
-        journal.emit(tx, Event(at=live.now(), event="queued_stopped", incident=incident.number, by=person, data=queued))
-    journal.emit(tx, Event(at=live.now(), event="acknowledged", incident=incident.number, by=person, data=data))
-    return {"incident": incident.number, "office": destination.name, "person": person, "deliveries": len(changed)}
 
 
 def export_cap(live: Live, tx: Tx, by: str, number: str) -> dict[str, Any]:
@@ -301,35 +337,20 @@ def export_cap(live: Live, tx: Tx, by: str, number: str) -> dict[str, Any]:
     return {"incident": incident.number, "identifier": name, "xml": made.decode()}
 
 
-def close_incident(live: Live, tx: Tx, by: str, number: str, reason: str) -> dict[str, Any]:
-    """Close an incident, by a person with a reason."""
+def paper_of(live: Live, tx: Tx, by: str, number: str, form: str) -> dict[str, str]:
+    """What a paper on an incident says, for ``form`` (docx, pdf); who took it is on record."""
     incident = _incident(live, tx, number)
-    if incident.state not in ("open", "followed_up", "below_threshold"):
-        raise OperationError(
-            _("{number} is {state}; only open incidents can be closed").format(number=incident.number, state=incident.state)
-        )
-    closed = msgspec.structs.replace(incident, state="closed", next_step="")
-    closed = incidents.update(tx, closed)
-    journal.emit(tx, Event(at=live.now(), event="closed", incident=incident.number, by=by, data={"why": reason}))
-    return _incident_line(closed)
-
-
-def merge_incident(live: Live, tx: Tx, by: str, number: str, into: str, reason: str) -> dict[str, Any]:
-    """Join an incident to another one that is the same matter, by a person with a reason."""
-    gone, kept = _incident(live, tx, number), _incident(live, tx, into)
-    try:
-        whole = joining.merge(tx, live.config.catalogue, gone, kept, why=reason, by=by, now=live.now())
-    except joining.CannotJoin as refused:
-        raise OperationError(str(refused)) from None
-    return _incident_line(whole)
-
-
-def split_incident(live: Live, tx: Tx, by: str, number: str, reason: str) -> dict[str, Any]:
-    """Part an incident again from the one it was merged into, by a person with a reason."""
-    try:
-        return _incident_line(joining.split(tx, _incident(live, tx, number), why=reason, by=by, now=live.now()))
-    except joining.CannotJoin as refused:
-        raise OperationError(str(refused)) from None
+    told = messages.rows(tx, incident=incident.id, limit=10_000)
+    if incident.report.marking or any(row.state == "quarantined" for row in told):
+        text = _("{number} holds marked content; it goes to the confidential bureau alone")
+        raise OperationError(text.format(number=incident.number))
+    last = next((row for row in told if row.id in set(incidents.messages_of(tx, incident.id))), None)
+    at = (last.received_at if last else incident.first_received_at).astimezone(ZoneInfo(live.config.timezone))
+    values = render.incident_values(
+        incident, city=live.config.city, received_at=at, channel=last.channel if last else "", sender=last.sender if last else ""
+    )
+    journal.emit(tx, Event(at=live.now(), event="exported", incident=incident.number, by=by, data={"how": f"paper {form}"}))
+    return outgoing.paper_values(incident, values)
 
 
 def retry_delivery(live: Live, tx: Tx, by: str, id: str) -> dict[str, Any]:
@@ -372,9 +393,15 @@ def _incident(live: Live, tx: Tx, number: str) -> Incident:
 
 
 def record_end(live: Live, tx: Tx, seq: int | None = None) -> dict[str, Any]:
-    """Where the record ends by the journal, and the hash at ``seq``, for ``audit verify``."""
+    """Where the record ends by the journal, the hash at ``seq``, and the algorithm of its tree, for ``audit``."""
     here, last = journal.sealed_at(tx, seq) if seq else None, journal.last_sealed(tx)
-    return {"sealed": last.seq if last else 0, "hash": here.hash if here else None, "running": live.running}
+    kept = notes.get(tx, TREE, Kept)
+    return {
+        "sealed": last.seq if last else 0,
+        "hash": here.hash if here else None,
+        "tree": kept.algorithm if kept else live.config.audit.hash,
+        "running": live.running,
+    }
 
 
 def list_maintenance(live: Live, tx: Tx) -> list[dict[str, Any]]:
@@ -425,6 +452,25 @@ def _retain(live: Live, tx: Tx, by: str | None, name: str, after: str) -> dict[s
     return {"messages": done, "last": last}
 
 
+def note_roster(live: Live, tx: Tx, by: str, data: dict[str, Any]) -> None:
+    """Put on record that a duty roster was imported; the command has read, checked and prepared it."""
+    try:
+        event = events.check(Event(at=live.now(), event="roster_imported", by=by, data=data))
+    except events.NotInVocabulary as error:
+        raise OperationError(str(error)) from None
+    journal.emit(tx, event)
+
+
+def list_obligations(live: Live, tx: Tx, period: str | None = None) -> list[dict[str, Any]]:
+    """What units owe in a month or a year and what came; without one, in the month and the year that go on."""
+    now, config = live.now(), live.config
+    try:
+        asked = (period_of(period, ZoneInfo(config.timezone)),) if period else obligations.asked(config, now)
+    except ValueError:
+        raise OperationError(_("no period: {text}; allowed: a month 2026-11 or a year 2026").format(text=period)) from None
+    return [obligations.view(one, live.shown) for one in obligations.shown(tx, config, asked, now)]
+
+
 READS: dict[str, Callable[..., Any]] = {
     "status": status,
     "messages": list_messages,
@@ -433,21 +479,28 @@ READS: dict[str, Callable[..., Any]] = {
     "deliveries": list_deliveries,
     "incidents": list_incidents,
     "incident": show_incident,
+    "calls": list_calls,
     "channels": list_channels,
     "record_end": record_end,
     "maintenance": list_maintenance,
     "retention_due": due_for_retention,
+    "obligations": list_obligations,
+    **shift.READS,
+    **accounts.READS,
+    **undoing.READS,
 }
 WRITES: dict[str, Callable[..., Any]] = {
-    "acknowledge": acknowledge,
-    "close": close_incident,
-    "merge": merge_incident,
-    "split": split_incident,
+    **people.WRITES,
+    **shift.WRITES,
+    **accounts.WRITES,
     "open": open_message,
+    "phone_log": phone_log.take,
     "cap": export_cap,
+    "paper": paper_of,
     "retry": retry_delivery,
     "hold": hold_delivery,
     "maintenance_on": begin_maintenance,
     "maintenance_off": end_maintenance,
     "retain": retain,
+    "roster_imported": note_roster,
 }

@@ -6,16 +6,24 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from gateway.core import outgoing
-from gateway.store import Tx, deliveries, messages
+from gateway.duty import links
+from gateway.house import House
+from gateway.store import Tx, deliveries, precedence
 
 
-def put(tx: Tx, row: messages.MessageRow, incident: str | None, drafts: Sequence[outgoing.Draft], now: datetime) -> None:
-    """Queue ``drafts``; each is a row before the transaction that decided it ends."""
+def put(tx: Tx, house: House, message: str | None, incident: str | None, drafts: Sequence[outgoing.Draft], now: datetime) -> None:
+    """Queue ``drafts``; each is a row before the transaction that decided it ends. ``message`` is what they answer to."""
+    if not drafts:
+        return
+    first = precedence.of(tx, message, incident)
+    if incident is not None and first == precedence.FIRST:
+        precedence.lift(tx, incident)
+    made: list[tuple[deliveries.DeliveryRow, deliveries.Content]] = []
     for draft in drafts:
         queued = deliveries.DeliveryRow(
             id=tx.new_id(),
             incident=incident,
-            message=row.id,
+            message=message,
             destination=draft.destination,
             duty=draft.duty,
             transport=draft.ways[0].transport,
@@ -24,6 +32,15 @@ def put(tx: Tx, row: messages.MessageRow, incident: str | None, drafts: Sequence
             next_try_at=now,
             ways=draft.ways[1:],
             cleared=draft.cleared,
+            precedence=first,
         )
-        what = deliveries.Content(subject=draft.subject, text=draft.text, short_text=draft.short_text)
-        deliveries.insert(tx, queued, what)
+        link = links.made(tx.keys, house.config.links, queued)
+        what = deliveries.Content(
+            subject=draft.subject,
+            text=outgoing.linked(draft.text, link),
+            short_text=outgoing.linked(draft.short_text, link),
+            headers=draft.headers,
+            paper=draft.paper,
+        )
+        made.append((queued, what))
+    deliveries.insert_all(tx, made)

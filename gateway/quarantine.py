@@ -8,11 +8,11 @@ import msgspec
 
 from gateway import alarms
 from gateway.core import outgoing, render
-from gateway.core.directory import Unit
+from gateway.core.directory import Unit, sender_of
 from gateway.core.model import Address, Event, IncidentState, Report
 from gateway.house import House
 from gateway.outbox import put
-from gateway.store import Tx, deliveries, incidents, journal, messages, vault
+from gateway.store import Tx, deliveries, incidents, journal, matters, messages, vault
 
 
 def seal(
@@ -44,10 +44,10 @@ def seal(
         _alarm(tx, row, now, "no way to the office that is told of marked messages")
     back = reply_ways(house, row, unit)
     if back:
-        notices.append(outgoing.notice("marked_sender", f"sender:{row.id}", back, house.config.templates, values))
+        notices.append(outgoing.notice("marked_sender", sender_of(row.id), back, house.config.templates, values))
     else:
         _alarm(tx, row, now, "no way back to the sender of a marked message")
-    put(tx, row, None, notices, now)
+    put(tx, house, row.id, None, notices, now)
     if completes:
         _seal_incident(tx, row, completes, now)
 
@@ -78,6 +78,8 @@ def _seal_incident(tx: Tx, row: messages.MessageRow, part: str, now: datetime) -
         incident, title=title, report=Report(text=""), why={}, review=(), missing=(), state=state, next_step="", needs_person=None
     )
     incidents.update(tx, emptied)
+    if (kept := matters.get(tx, incident.id)) is not None:
+        matters.put(tx, incident.id, msgspec.structs.replace(kept.matter, over=True), None, kept.revision)
     vault.destroy(tx, [d.id for d in deliveries.rows(tx, incident=incident.id, limit=1000)])
     why = "a marking came late; before that it had gone to: " + ("、".join(dict.fromkeys(gone)) or "nobody")
     _alarm(tx, row, now, why, incident.number)

@@ -36,6 +36,8 @@ TransportName = Annotated[str, AfterValidator(_must_exist("transport"))]
 """A configured way out."""
 ChannelName = Annotated[str, AfterValidator(_must_exist("channel"))]
 """A configured way in."""
+UnitName = Annotated[str, AfterValidator(_must_exist("unit"))]
+"""A unit of directory.toml, by its name."""
 IncidentKind = Annotated[str, AfterValidator(_must_exist("kind"))]
 """A kind of incident that the catalogue can give (traffic, fire …)."""
 ItemId = Annotated[str, AfterValidator(_must_exist("item"))]

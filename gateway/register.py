@@ -6,19 +6,17 @@ changes nothing the second time. The daemon, ``gateway explain`` and the demo al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from gateway import reading
-from gateway.core import catalogue, matching, outgoing, render, triage
+from gateway import canary, gist, routing
+from gateway.core import catalogue, combining, matching, render, triage
 from gateway.core.calendar import Moment
-from gateway.core.directory import Unit
 from gateway.core.model import (
-    FIGURES,
     Classification,
     Destination,
     Doubt,
@@ -31,38 +29,20 @@ from gateway.core.model import (
     Report,
     Severity,
 )
+from gateway.duty import replying, reports
 from gateway.house import House
 from gateway.i18n import _
-from gateway.outbox import put
+from gateway.preparing import Prepared, says_nothing, weighed
 from gateway.quarantine import seal
-from gateway.store import Tx, deliveries, incidents, journal, messages
+from gateway.store import NotFound, Tx, deliveries, incidents, journal, messages
 
 CANDIDATES_FOR = timedelta(days=7)
 NOTHING_LEFT = "更正后未达报送标准，请核定"
 WITHDRAWN = "来报撤回前报，请核定"
 """What a person decides after a correction or withdrawal: nothing is closed by itself."""
-BODY_ALONE = 60
-"""Characters from which a body is taken to tell something itself, not only to point to its attachments."""
-UNCERTAIN = {
-    "attachment_beside": "an attachment came along whose text was not judged; compare with the original",
-    "partial": "a part of this long message is missing",
-    "ocr_dropped_line": "the page may hold a line that was not recognised; compare with the page",
-}
-"""Remarks of a channel after which a person should look at the original, whatever the text says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A message read and classified; ``marking`` or ``failed`` replace the report."""
-
-    message: Message
-    report: Report | None = None
-    found: Classification = field(default_factory=Classification)
-    sender: str = ""
-    unit: Unit | None = None
-    marking: str | None = None
-    failed: str | None = None
-    completes: str | None = None
+OUR_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+EVIDENCE = ("sender_", "spf_", "dkim_", "dmarc_")
+"""What the remarks begin with that say who sent a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,87 +60,6 @@ class Taken:
     proposed: tuple[str, ...] = ()
 
 
-def prepare(
-    house: House, row: messages.MessageRow, message: Message, failed: str | None = None, meta: Mapping[str, str] | None = None
-) -> Prepared:
-    """Read and classify ``message``. A marking is looked for first, in every text there is, and ends the reading.
-
-    ``meta`` is what the store says of a long message in parts: that its other parts were sealed away (then so is this), or
-    which earlier, partial form of it this one completes.
-    """
-    meta = meta or {}
-    # A fax server's envelope names the server; the page says who sent it.
-    sender = message.sender or row.sender
-    texts = [message.subject, message.text, message.quoted]
-    for attachment in message.attachments:
-        texts += [attachment.name, attachment.text or ""]
-    marking = reading.find_marking(texts) or ("parts sealed" if "sealed_parts" in meta else None)
-    unit = house.config.directory.unit(sender)
-    if marking:
-        return Prepared(message=message, sender=sender, unit=unit, marking=marking, completes=meta.get("completes"))
-    body, message = message, _with_attachments(message)
-    report, found = _judged(house, row, message, unit)
-    if "attachment_beside" in message.flags and _says_nothing(report, found):
-        # However long a cover note is, the report is what came with it.
-        message = _with_attachments(body, alone=None)
-        report, found = _judged(house, row, message, unit)
-    found = _second_opinions(house, message, report, found)
-    return Prepared(
-        message=message, report=report, found=found, sender=sender, unit=unit, failed=failed, completes=meta.get("completes")
-    )
-
-
-def _judged(house: House, row: messages.MessageRow, message: Message, unit: Unit | None) -> tuple[Report, Classification]:
-    """``message`` read and classified."""
-    report = reading.read(
-        message,
-        channel=row.channel,
-        received_at=house.local(row.received_at),
-        sender_unit=unit,
-        gazetteer=house.config.gazetteer,
-        words=house.config.words,
-    )
-    return report, catalogue.classify(house.config.catalogue, report, subject=message.subject)
-
-
-def _says_nothing(report: Report, found: Classification) -> bool:
-    """Whether a text tells of no incident: no item, no doubt, no figure that is known."""
-    if found.items or found.review or report.drill or report.correction or report.withdrawal:
-        return False
-    return all((figure := getattr(report, name)) is None or figure.value is None for name in FIGURES)
-
-
-def _with_attachments(message: Message, alone: int | None = BODY_ALONE) -> Message:
-    """Where the body only points to its attachments, their text is read as the report; beside a body that tells something
-    itself (``alone`` characters or more; None: whatever its length) they are named for a person to compare."""
-    texts = [(a.name, a.text) for a in message.attachments if a.text and a.text.strip()]
-    if not texts:
-        return message
-    if alone is not None and len(render.canonical(message.text)) >= alone:
-        return msgspec.structs.replace(message, flags=(*message.flags, "attachment_beside"))
-    joined = "\n".join([message.text.rstrip(), *(f"【{name}】\n{text}" for name, text in texts)]).lstrip("\n")
-    return msgspec.structs.replace(message, text=joined)
-
-
-def _second_opinions(house: House, message: Message, report: Report, found: Classification) -> Classification:
-    """Plugins add items and doubts; they never take one away."""
-    items, review = list(found.items), list(found.review)
-    review += [Doubt(item=None, because=_(why)) for flag, why in UNCERTAIN.items() if flag in message.flags]
-    if message.unread and message.text.strip():
-        review.append(Doubt(item=None, because=message.unread))
-    for name, plugin in (*house.readers.items(), *house.classifiers.items()):
-        try:
-            more = plugin.read(message, report) if name in house.readers else plugin.classify(report, found)
-            items += [one for one in more if isinstance(one, Match)]
-            review += [one for one in more if isinstance(one, Doubt)]
-        except Exception as error:
-            # One plugin's failure is a doubt for a person; it never holds up the report.
-            review.append(
-                Doubt(item=None, because=_("plugin {name} failed ({error})").format(name=name, error=type(error).__name__))
-            )
-    return msgspec.structs.replace(found, items=tuple(items), review=tuple(review))
-
-
 def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now: datetime) -> Taken:
     """Apply what ``prepared`` says to the register. ``now`` is the instant of the work, not the one that decides."""
     if messages.get(tx, row.id).state != "accepted":
@@ -172,6 +71,12 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
         return Taken(action="quarantine", because="marking")
     if prepared.sender != row.sender:
         messages.note_sender(tx, row.id, prepared.sender)
+    if (token := canary.recognise(tx, prepared.message)) is not None:
+        # Ours, whatever the carrier put around it; no one else can make the token.
+        canary.returned(tx, house.config.canaries, row, token, automatic=prepared.message.automatic, now=now)
+        return _ignore(tx, house, row, prepared, "canary", now)
+    if (replied := _reply(tx, house, row, prepared, now)) is not None:
+        return replied
     copy = _copy_of(tx, house, row, prepared)
     if copy is not None:
         return _duplicate(tx, house, row, prepared, copy, now)
@@ -185,6 +90,7 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
         subject=prepared.message.subject,
         in_reply_to=prepared.message.in_reply_to,
         references=prepared.message.references,
+        answers=_answered(tx, prepared.message),
         kinds=prepared.found.kinds,
         unit=report.unit or (prepared.unit.name if prepared.unit else None),
     )
@@ -196,8 +102,23 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
         return _ignore(tx, house, row, prepared, decided.because, now)
     work = _Work(tx, house, row, prepared, now)
     if decided.action in ("attach", "merge") and verdict.incident is not None:
-        return work.join(decided.action, verdict)
-    return work.open(decided.action, decided.needs_person, decided.because, verdict)
+        taken = work.join(decided.action, verdict)
+    else:
+        taken = work.open(decided.action, decided.needs_person, decided.because, verdict)
+    if taken.incident is not None and report.noise is None:
+        reports.answer(tx, house, row, prepared.message, taken.incident, prepared.unit, now)
+    return taken
+
+
+def _reply(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now: datetime) -> Taken | None:
+    """What became of a duty person's reply; None where it is none."""
+    if prepared.report is None:
+        return None
+    tells = not says_nothing(prepared.report, prepared.found)
+    replied = replying.take(tx, house, row, prepared.message, prepared.sender, now, tells=tells)
+    if replied is None:
+        return None
+    return Taken(action="ignore", incident=replied.incident, report=prepared.report, because=replied.because)
 
 
 def _unreadable(prepared: Prepared, decided: triage.Triage) -> str | None:
@@ -226,11 +147,25 @@ def _completed(tx: Tx, prepared: Prepared) -> matching.Verdict | None:
     return matching.Verdict(action="attach", incident=incident, why=_("the rest of a long message"))
 
 
+def _answered(tx: Tx, message: Message) -> str | None:
+    """The incident that a mail of ours was about which ``message`` answers: its Message-ID holds the delivery's id."""
+    local = (message.in_reply_to or "").strip("<>").partition("@")[0]
+    if not OUR_ID.fullmatch(local):
+        return None
+    try:
+        incident = deliveries.get(tx, local).incident
+    except NotFound:
+        return None
+    while incident is not None and (into := incidents.merged_into(tx, incident)) is not None:
+        incident = into
+    return incident
+
+
 def _copy_of(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared) -> str | None:
     message = prepared.message
-    digests = [a.name + ":" + tx.keys.digest("attachment", a.data) for a in message.attachments]
+    digests = [a.name + ":" + tx.keys.digest("attachment", gist.digest(a).encode()) for a in message.attachments]
     text = render.canonical(message.subject, message.text, *digests)
-    if not digests and (message.unread or not render.canonical(message.subject, message.text)):
+    if gist.CUT in message.flags or (not digests and (message.unread or not render.canonical(message.subject, message.text))):
         # What could not be read cannot be compared: two such mails under one subject may say different things.
         return None
     seen = messages.content_seen(tx, text, prepared.sender, row.received_at - timedelta(seconds=house.config.repeat_seconds))
@@ -291,19 +226,20 @@ class _Work:
             severity=found.severity,
             event_class=found.event_class,
             first_received_at=row.received_at,
-            next_step=_next_step(action, needs_person),
         )
         incidents.insert(self.tx, incident)
         self._link(incident, "needs_person" if needs_person else "read", needs_person)
         event = {"below_threshold": "below_threshold", "drill": "drill"}.get(action, "registered")
-        self._emit(event, incident, items=list(items), kinds=list(found.kinds), verified=self._verified)
+        self._emit(event, incident, items=list(items), kinds=list(found.kinds), **self._origin)
         if needs_person:
             # The sentence may name figures; the record says which items are in doubt, or why nothing could be read.
             doubtful = [doubt.item for doubt in review if doubt.item]
             unread = self.prepared.failed or self.prepared.message.unread
             self._emit("needs_person", incident, what=doubtful, why=unread)
         moment = self.house.config.calendar.moment(local)
-        route = () if state != "open" else self._send(incident, moment, because)
+        route = () if state != "open" else self._send(incident, moment)
+        if state == "open":
+            incident = self._duty(incident, None, route)
         return Taken(action=action, incident=incident, report=report, found=found, moment=moment, route=route, because=because,
                      proposed=verdict.proposed)  # fmt: skip
 
@@ -312,7 +248,7 @@ class _Work:
         assert report is not None and verdict.incident is not None
         before = incidents.get(self.tx, verdict.incident)
         known_as = self.prepared.unit.name if self.prepared.unit else None
-        facts, revisions = matching.combine(before.report, report, another=action == "merge", unit=known_as)
+        facts, revisions = combining.combine(before.report, report, another=action == "merge", unit=known_as)
         taken_back = report.correction or report.withdrawal
         told_so_far = msgspec.structs.replace(facts, text=_all_words(before, report)) if taken_back else facts
         again = catalogue.classify(self.house.config.catalogue, told_so_far, subject=before.title)
@@ -358,10 +294,10 @@ class _Work:
             self._emit("merged", incident, into=incident.number)
         else:
             self._emit(
-                "attached", incident, kind=report.kind, items=list(items), certain=verdict.certain, verified=self._verified
+                "attached", incident, kind=report.kind, items=list(items), certain=verdict.certain, **self._origin
             )
         for revision in revisions:
-            self._emit("revised", incident, field=revision.field)
+            self._emit("revised", incident, field=revision.field, **{"from": revision.old, "to": revision.new})
         if report.correction and set(items) != set(before.items):
             self._emit("revised", incident, field="items", items=list(items), fallen=list(fallen))
         if taken_back and incident.needs_person in (NOTHING_LEFT, WITHDRAWN):
@@ -370,9 +306,13 @@ class _Work:
         # What leaves is the new report under the incident's number: the reader needs what was said now.
         # Who was told nothing before needs all that is known.
         told = incident if before.state == "below_threshold" else msgspec.structs.replace(incident, report=report)
-        # Whoever has the incident must hear that it was corrected, whatever the rules of routing say now.
-        have = self._have(incident) if taken_back else ()
-        route = self._send(told, moment, verdict.why, have) if incident.state in ("open", "followed_up") else ()
+        # Whoever has the incident must hear that it was corrected or is graver, whatever the rules of routing say now.
+        graver = reports.raised(self.house, before, incident)
+        have = routing.sent_before(self.tx, self.house, incident, "已收本事件前报") if taken_back or graver else ()
+        route = ()
+        if incident.state in ("open", "followed_up"):
+            route = self._send(told, moment, have, reports.stage_of(self.tx, incident.id, report.kind))
+            incident = self._duty(incident, before, route)
         shown = msgspec.structs.replace(
             found,
             items=tuple(Match(item=item, why=incident.why.get(item, ())) for item in items),
@@ -384,6 +324,15 @@ class _Work:
         return Taken(
             action=action, incident=incident, report=report, found=shown, moment=moment, route=route, because=verdict.why
         )
+
+    def _duty(self, incident: Incident, before: Incident | None, route: tuple[Destination, ...]) -> Incident:
+        """What the report means for clocks, acknowledgement and all that follows."""
+        prepared = self.prepared
+        assert prepared.report is not None
+        return reports.told(
+            self.tx, self.house, self.row, incident, before=before, report=prepared.report, unit=prepared.unit,
+            destinations=route, now=self.now,
+        )  # fmt: skip
 
     def _fallen(self, before: Incident, items: tuple[str, ...], again: Classification) -> tuple[str, ...]:
         """The items that a figure had met and the corrected figures no longer meet. What words alone had met stays, and so does
@@ -398,13 +347,6 @@ class _Work:
         remarks = (d for d in self.prepared.found.review if d.item is None or d.item not in {a.item for a in again.review})
         return tuple(d for d in dict.fromkeys((*again.review, *remarks)) if d.item is None or d.item not in items)
 
-    def _have(self, incident: Incident) -> tuple[Destination, ...]:
-        """The offices that were sent this incident before, with the duty they had."""
-        rows = deliveries.rows(self.tx, incident=incident.id, limit=1000)
-        offices = [row for row in rows if self.house.config.directory.office(row.destination) is not None]
-        have = [Destination(office=row.destination, because="已收本事件前报", duty=row.duty) for row in offices]  # type: ignore[arg-type]
-        return tuple({destination.office: destination for destination in have}.values())
-
     def _severity(self, before: Incident, facts: Report, again: Classification) -> Severity | None:
         """The degree of all that is known now. A follow-up need not say again what kind of accident it was."""
         scale = self.house.config.catalogue.severity
@@ -418,45 +360,35 @@ class _Work:
         incidents.link(self.tx, incident.id, self.row.id, carrier, self.prepared.sender, self.row.received_at)
 
     def _send(
-        self, incident: Incident, moment: Moment, because: str, have: tuple[Destination, ...] = ()
+        self, incident: Incident, moment: Moment, have: tuple[Destination, ...] = (), stage: str = ""
     ) -> tuple[Destination, ...]:
-        config, row = self.house.config, self.row
-        named: dict[str, Destination] = {}
-        for name, router in self.house.routers.items():
-            try:
-                for destination in router.route(incident, moment, config.directory):
-                    named.setdefault(destination.office, destination)
-            except Exception as error:
-                self._emit("alarm", incident, what="routing", plugin=name, why=f"router failed: {type(error).__name__}")
-        for destination in have:
-            named.setdefault(destination.office, destination)
-        if not named:
-            # Better too many than nobody.
-            self._emit("alarm", incident, what="routing", why="no router named an office: sent to every office")
-            named = {o.id: Destination(office=o.id, because="no route") for o in config.directory.offices if o.role == "office"}
-        values = render.incident_values(
-            incident, city=config.city, received_at=moment.local, channel=row.channel, sender=self._shown_sender()
-        )
-        values["pages"] = str(self.prepared.message.pages or "")
-        form = "unread" if incident.needs_person and not incident.report.text.strip() else "report"
-        made, unreachable = outgoing.drafts(
-            incident, list(named.values()), config.directory, config.templates, values, form  # type: ignore[arg-type]
+        came = routing.Came(
+            message=self.row.id, channel=self.row.channel, sender=self._shown_sender(), pages=self.prepared.message.pages,
+            stage=stage,
         )  # fmt: skip
-        put(self.tx, row, incident.id, made, self.now)
-        self._emit("routed", incident, destinations=list(named), why=moment.why, working_hours=moment.working)
-        for office in unreachable:
-            self._emit("alarm", incident, what="routing", why=f"no way to office {office}")
-        if not moment.known:
-            self._emit("alarm", incident, what="routing", why=f"calendar year {moment.local.year} unknown: taken as out of hours")
-        return tuple(named.values())
+        return routing.send(self.tx, self.house, incident, came, moment, self.now, have)
 
     @property
     def _verified(self) -> bool:
-        """Whether the directory knows the sender. It stops nothing, but whoever reads must know."""
-        return self.prepared.unit is not None
+        """Whether the directory knows the sender and nothing speaks against its being true. It stops nothing, but whoever
+        reads must know."""
+        return self.prepared.unit is not None and not self._doubtful
+
+    @property
+    def _doubtful(self) -> bool:
+        return "sender_doubtful" in weighed(self.prepared.message.flags)
+
+    @property
+    def _origin(self) -> dict[str, Any]:
+        """What an event says of the sender."""
+        evidence = [flag for flag in self.prepared.message.flags if flag.startswith(EVIDENCE)]
+        return {"verified": self._verified} | ({"evidence": evidence} if evidence else {})
 
     def _shown_sender(self) -> str:
-        return self.prepared.sender if self._verified else f"{self.prepared.sender or '号码不详'}（未登记，请核实）"
+        if self._verified:
+            return self.prepared.sender
+        why = "发件人可能系伪造，请核实" if self._doubtful else "未登记，请核实"
+        return f"{self.prepared.sender or '号码不详'}（{why}）"
 
     def _emit(self, event: str, incident: Incident, **data: Any) -> None:
         """An event of this decision, with the version of the rules it was made with."""
@@ -469,18 +401,3 @@ def _all_words(before: Incident, report: Report) -> str:
     correction, whose few words name the matter seldom."""
     words = (why.strip("“”").replace("…", "") for whys in before.why.values() for why in whys if why.startswith("“"))
     return "。\n".join(dict.fromkeys((before.report.text, *words, report.text)))
-
-
-def _next_step(action: str, needs_person: str | None) -> str:
-    if action in ("below_threshold", "drill"):
-        return ""
-    return "由人识读原件" if needs_person else "等待签收"
-
-
-def blank(why: str, tried: Prepared | None = None) -> Prepared:
-    """What the desk takes when even taking failed: nothing of the content, a person must look. A marking that was found
-    stays found."""
-    bare = Prepared(message=Message(text="", unread=why), report=Report(text=""), failed=why)
-    if tried is None:
-        return bare
-    return replace(bare, sender=tried.sender, unit=tried.unit, marking=tried.marking, completes=tried.completes)

@@ -36,11 +36,22 @@ LIVE: Mapping[str, str] = {
     "secrecy_office": "secrecy",
     "bureau_public_key": "secrecy",
     "reply_transports": "reply",
+    "duty": "duty",
+    "duty_rules": "duty",
+    "links": "links",
     "cap": "cap",
     "cap_rules": "cap",
     "retention": "retention",
     "doctor": "doctor",
     "plugins": "plugins",
+    "watchdog": "watchdog",
+    "disk": "disk",
+    "alarms": "alarms",
+    "canaries": "canary",
+    "witnesses": "witness",
+    "obligations": "obligations",
+    "papers": "papers",
+    "paper_templates": "papers",
 }
 """Field → the name of the part, as an operator knows it. The next message is decided with the new one."""
 RESTART: Mapping[str, str] = {
@@ -53,7 +64,9 @@ RESTART: Mapping[str, str] = {
     "sentry_dsn": "sentry.dsn",
     "sentry_environment": "sentry.environment",
     "http": "http",
+    "console": "console",
     "log": "log",
+    "audit": "audit",
 }
 """Field → its key: what is open or was told to others at start. The old value stays in force until then."""
 WAYS: Mapping[str, Sort] = {"channels": "channel", "transports": "transport"}

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import gc
 import logging
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,16 +28,12 @@ from gateway.secrets import SecretError
 from gateway.settings import Config
 from gateway.store import journal
 from gateway.ways import Lent
-from gateway.workers import WorkerPool
+from gateway.workers import LATER_NICE, WorkerPool
 
 if TYPE_CHECKING:
     from gateway.service import Service
 
 log = logging.getLogger(__name__)
-
-SWITCH_SECONDS = 0.001
-"""How long the thread that reads conf may keep the interpreter to itself, so that intake goes on beside it."""
-
 
 Made = dict[Way, tuple[Any, Lent]]
 """Plugin objects that are to be started."""
@@ -151,7 +146,7 @@ class Reloader:
         if public != service.desk.house.bureau_public and "secrecy" not in made.parts:
             made = dataclasses.replace(made, parts=(*made.parts, "secrecy"))
         try:
-            built = house.build(config, bureau_public=public)
+            built = house.build(config, bureau_public=public, trusted=service.timekeeper.trusted)
         except Exception as error:
             text = _("a plugin could not be made: {error}").format(error=_told(error))
             raise ConfError([Fault("routes.d", 1, "routes.d", text)]) from None
@@ -179,6 +174,7 @@ class Reloader:
             ways.drop(way)
             ways.retire(name, gone, service.dispatcher.in_hand(), ready.config.dispatch.send_timeout)
         await ways.refresh([*(Way("channel", n) for n in moves.kept), *(Way("transport", n) for n in plan_.transports.kept)])
+        service.keep(service.timekeeper.refresh(ready.house), "refresh")
         service.wake()
         return late
 
@@ -196,7 +192,7 @@ class Reloader:
     def _switch(self, ready: Ready, old: Config) -> None:
         service, config = self._service, ready.config
         service.config = service.live.config = config
-        service.desk.house = ready.house
+        service.desk.house = service.timekeeper.house = ready.house
         service.attach_hub(config)
         service.dispatcher.use(Backoff.of(config.dispatch), Rules.of(config.dispatch))
         service.intake.use(max_bytes=config.limits.max_message_bytes, repeat_seconds=config.repeat_seconds)
@@ -216,7 +212,7 @@ class Reloader:
         event = Event(at=service.now(), event="reload_refused", by=by, data={"faults": len(faults), "files": files})
         with contextlib.suppress(StorageTrouble):
             await service.store.write(lambda tx: journal.emit(tx, event))
-        why = _("the new configuration was refused ({count} faults, first: {first}); the old one goes on")
+        why = _("the new configuration was refused (faults: {count}, first: {first}); the old one goes on")
         service.alarms.raise_("reload", why=why.format(count=len(faults), first=f"{faults[0].file}:{faults[0].line}"))
         told = [{"file": f.file, "line": f.line, "key": f.key, "fault": f.text} for f in faults]
         return {"reloaded": False, "faults": told}
@@ -227,22 +223,25 @@ def pools(config: Config) -> dict[str, WorkerPool]:
     limits = config.limits
     return {
         "parse": WorkerPool("parse", limits.parse_workers, limits.parse_memory_mb, limits.parse_seconds),
+        # What strangers send is read by others, and gives way to everything else on the host.
+        "parse-later": WorkerPool(
+            "parse-later", limits.parse_workers, limits.parse_memory_mb, limits.parse_seconds, nice=LATER_NICE
+        ),
         "ocr": WorkerPool("ocr", 1, limits.ocr_memory_mb, limits.ocr_seconds),
+        # Somebody who turns pages over keeps no message waiting. It is spawned when first asked.
+        "show": WorkerPool("show", 1, limits.parse_memory_mb, limits.parse_seconds),
     }
 
 
 @contextlib.contextmanager
 def unhindered() -> Iterator[None]:
-    """For as long as this lasts the loop comes to its turn often, and no collection of garbage stops everything: reading a
-    large conf makes so many objects that one would be due, and it would look through all that the gateway holds."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
+    """For as long as this lasts no collection of garbage stops everything: reading a large conf makes so many objects that one
+    would be due, and it would look through all that the gateway holds."""
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
-        sys.setswitchinterval(before)
         set_aside()
 
 

@@ -88,7 +88,8 @@ def restore(file: Path, where: Places, now: datetime) -> Restored:
             messages = peek.read_now(_counts)
         finally:
             peek.close()
-        _note(url, manifest, now)
+        # In the city's zone as every line before it; the configuration that names it is not in force here.
+        _note(url, manifest, now.astimezone(datetime.fromisoformat(manifest.made_at).tzinfo))
         conf = _place(where, manifest, staging)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -22,7 +22,8 @@ MOST = 200
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """One rule: ``of`` messages or incidents in ``states``, ``days`` after they came in or were last told of."""
+    """One rule: ``of`` messages or incidents in ``states``, ``days`` after they came in or were last told of; or of papers, which
+    are deliveries about no incident and no message, ``days`` after they were made."""
 
     name: str
     of: str
@@ -37,6 +38,7 @@ def rules(asked: RetentionSection) -> tuple[Rule, ...]:
         Rule(name="below", of="incidents", states=("below_threshold", "drill", "merged"), days=asked.below_days),
         Rule(name="ignored", of="messages", states=("ignored",), days=asked.ignored_days),
         Rule(name="duplicate", of="messages", states=("duplicate",), days=asked.duplicate_days),
+        Rule(name="paper", of="papers", states=(), days=asked.paper_days),
     )
     return tuple(rule for rule in every if rule.days)
 
@@ -82,6 +84,13 @@ def step(
         if rows and not dry_run:
             purge.destroy_messages(tx, rows, rule.name, now)
             _note(tx, rule, rows, now, by)
+        return len(rows), rows[-1] if rows else None
+    if rule.of == "papers":
+        rows = purge.papers_due(tx, before, after=after, limit=MOST)
+        if rows and not dry_run:
+            purge.destroy_papers(tx, rows)
+            data = {"rule": rule.name, "days": rule.days, "deliveries": len(rows)}
+            journal.emit(tx, Event(at=now, event="purged", by=by, data=data))
         return len(rows), rows[-1] if rows else None
     count, last = 0, None
     for last in purge.incidents_due(tx, rule.states, before, after=after):

@@ -5,28 +5,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import fcntl
+import functools
 import logging
 import os
 import signal
 import socket
+import sys
+import time
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
-from gateway import __version__, activation, aio, house, scrub
+from gateway import __version__, activation, aio, clearance, house, scrub
 from gateway.alarms import Alarms
+from gateway.audit.heads import NoKey, Signer
 from gateway.audit.sealer import AuditMismatch, Sealer
 from gateway.chores import Chores
 from gateway.conf_book import Book
+from gateway.console.server import Server as ConsoleServer
+from gateway.console.services import Services
 from gateway.control import ControlServer
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
 from gateway.desk import Desk
 from gateway.dispatch import Backoff, Dispatcher, Rules
+from gateway.duty import work
+from gateway.duty.link_page import LinkPage
+from gateway.duty.timekeeper import Steady, Timekeeper
 from gateway.heartbeat import WORK, Heartbeat
+from gateway.house import House
 from gateway.i18n import _
 from gateway.intake import Intake
 from gateway.metrics import Metrics
@@ -34,16 +45,29 @@ from gateway.operations import Live
 from gateway.plughost.hub import hub
 from gateway.reload import Way
 from gateway.reloader import Reloader, pools, set_aside
-from gateway.secrets import Secrets
+from gateway.secrets import SecretError, Secrets
 from gateway.settings import Config
-from gateway.store import Store, StoreKeys, journal
+from gateway.standby import Standby
+from gateway.store import Store, StoreKeys, Tx, end_process, journal
+from gateway.store.delivery_rows import DeliveryRow
+from gateway.watch import Watch
 from gateway.ways import Ways
-from gateway.web import Web
+from gateway.web import Listener, Web, http1_only
+from gateway.witness import Witnesses
 
 log = logging.getLogger(__name__)
 
+SWITCH_SECONDS = 0.001
+"""How long a thread that reads texts or conf may keep the interpreter to itself; the loop would else wait five times as long, and
+again after each of its calls of the system."""
 STOP_SECONDS = 20.0
 SEAL_IDLE = 5.0
+UNSURE_SECONDS = 5.0
+"""How long the gateway goes on after a failed sync of the data base, so that the alarm gets out; no checkpoint runs meanwhile."""
+SEAL_RETRY = 0.5
+"""Seconds until the log that could not be written is tried again: nothing is taken in meanwhile."""
+M_MMAP_THRESHOLD, LARGE_PIECE = -3, 256 * 1024
+"""mallopt's name for the size from which a piece of memory is the system's own, and that size in octets."""
 FIRST_SEAL = 600.0
 """The first turn may have to look through all rotated logs."""
 
@@ -51,6 +75,13 @@ FIRST_SEAL = 600.0
 def utc_now() -> datetime:
     """The present instant."""
     return datetime.now(UTC)
+
+
+def fixed(at: datetime) -> datetime:
+    """The same instant with its offset as it is. With a zone's name Python reckons in wall time: two minutes before three
+    o'clock of the day when summer time begins would be an hour later."""
+    offset = at.utcoffset()
+    return at if offset is None else at.replace(tzinfo=timezone(offset))
 
 
 class AlreadyRunning(RuntimeError):
@@ -74,19 +105,24 @@ class Service:
 
     def __init__(self, config: Config, book: Book | None = None) -> None:
         self.config = config
+        self.steady = Steady(self._wall)
         self.book = book or Book(config.path)
         self.secrets = Secrets(config.secrets)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._committed = asyncio.Event()
         self._kept: set[asyncio.Task[None]] = set()
+        self._unsealed = ""
         self.notify, self.on_error = notify, report_error
         self.reloader = Reloader(self)
         self.heart = Heartbeat(notify)
 
     def now(self) -> datetime:
-        """The present instant, with the city's offset."""
-        return datetime.now(ZoneInfo(self.config.timezone))
+        """The present instant, with the city's offset; no leap of the wall clock is in it before an operator confirms it."""
+        return self.steady()
+
+    def _wall(self) -> datetime:
+        return fixed(datetime.now(ZoneInfo(self.config.timezone)))
 
     async def start(self) -> None:
         """Bring the rooms up: store, audit, transports, dispatch, desk, and the channels last."""
@@ -95,12 +131,16 @@ class Service:
         self._lock = lock(config.state)
         self.store = Store.open(config.store_url, StoreKeys.load(self.secrets.path("store-key")), clock=self.now)
         self.alarms = Alarms(self.store, self.now)
+        self.store.unsure = functools.partial(self._unsure, asyncio.get_running_loop())
         self.heart.on_broken = lambda why: self.alarms.raise_("watchdog", why=why)
-        self.sealer = Sealer(self.store, config.audit_log, now=self.now)
+        self.sealer = Sealer(self.store, config.audit_log, now=self.now, algorithm=config.audit.hash)
         self.pools = pools(config)
         self.ways = Ways(config, self.secrets, self.alarms, now=self.now, on_error=report_error, on_up=self._came_up)
         self.attach_hub(config)
         self._wire()
+        http1_only()
+        self.metrics.loop_lag.start()
+        await self.watch.alarm_ways.start()
         await self.chores.start()
         self._tasks.append(asyncio.create_task(self._seal(), name="sealer"))
         self._event("started", version=__version__, conf=config.digest)
@@ -109,11 +149,16 @@ class Service:
                 self.alarms.raise_("conf", why=str(warning))
         await self.ways.start("transport")
         await self.dispatcher.start()
+        await self.timekeeper.adopt()
+        self.timekeeper.start()
         self.desk.start()
         await self.ways.start("channel", intake=self.intake)
+        await self.watch.start()
+        self.witnesses.start()
+        await self._serve_http()
+        # Whoever is answered here finds everything else up.
         self.control = ControlServer(config.state / "control.sock", self.live)
         await self.control.start()
-        await self._serve_http()
         self.idle_sockets()
         self.keep(self.pools["parse"].start(), "prewarm")
         self.keep(self.reloader.run(), "reloader")
@@ -121,6 +166,14 @@ class Service:
         ready = _("gateway is ready: channels {channels}").format(channels=", ".join(self.ways.channels))
         notify(f"READY=1\nSTATUS={ready}")
         log.info(ready)
+
+    def _unsure(self, loop: asyncio.AbstractEventLoop, why: str) -> None:
+        """In the store's own thread: a sync of the data base failed. Say so, then end; the next process goes by the -wal."""
+        told = _("a sync of the data base failed, the gateway begins anew: {error}").format(error=why)
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(lambda: self.alarms.raise_("storage", why=told))
+        time.sleep(UNSURE_SECONDS)
+        end_process(why)
 
     def keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Work in the background that may be given up when the gateway stops."""
@@ -146,13 +199,20 @@ class Service:
         )
         self.desk = Desk(
             self.store,
-            house.build(config, bureau_public=self.bureau_public(config)),
+            self.build(config),
             self.ways.readers,
             self.pools,
             clock=self.now,
             alarms=self.alarms,
             wake_dispatch=self.dispatcher.wake,
         )
+        self.timekeeper = Timekeeper(
+            self.store, self.desk.house, clock=self.steady, alarms=self.alarms, wake_dispatch=self.dispatcher.wake
+        )
+        self.desk.wake_time = self.timekeeper.wake
+        self.dispatcher.on_delivered = self._delivered
+        self.dispatcher.objection = lambda row, what: clearance.objection(self.config.directory, row, what)
+        self.dispatcher.on_acknowledged = self._acknowledged
         self.intake = Intake(
             self.store,
             clock=self.now,
@@ -167,14 +227,84 @@ class Service:
             self.store, config=lambda: self.config, alarms=self.alarms, channels=self._channel_states, clock=self.now
         )
         self.intake.on_accepted = self.metrics.accept_seconds.observe
-        self.web = Web(self.metrics)
+        self.intake.shut = lambda: self._unsealed
+        self.desk.carriers = lambda: self.intake.in_hand
+        self.witnesses = Witnesses(
+            self.sealer,
+            self._signer,
+            lambda: self.config.witnesses,
+            self.ways.transports,
+            clock=self.now,
+            alarms=self.alarms,
+        )
+        self.intake.is_person = lambda sender: bool(self.config.directory.persons(sender))
+        self.intake.known = self.known
+        self.desk.known = self.known
+        self.link_page = LinkPage(self.store, lambda: self.desk.house, clock=self.now, wake=self.wake)
         self.live = Live(config=config, store=self.store, channels=self.ways.channels, alarms=self.alarms, wake=self.wake)
         self.live.daemon["reload"] = self.reloader.reload
+        self.live.daemon["clock_confirm"] = self.timekeeper.confirm
+        self.live.house = lambda: self.desk.house
+        self.console = ConsoleServer(self._lent_to_console(), self.secrets)
+        self.console.on_error = report_error
+        mounts = [*self.link_page.routes(), *self.console.routes()]
+        # Open event streams say nothing for as long as nothing happens.
+        self.web = Web(self.metrics, mounts=mounts, listener=Listener(reading=None) if self.console.shared else None)
         self.live.not_up = lambda name: self.ways.failed.get(Way("channel", name), "")
-        self.chores = Chores(self.store, self.alarms, self.ways.channels, config=lambda: self.config, clock=self.now)
+        self.chores = Chores(
+            self.store, self.alarms, self.ways.channels, config=lambda: self.config, clock=self.now,
+            standby=Standby(self.store, self.alarms, lambda: self.desk.house),
+        )  # fmt: skip
         self.chores.on_error = report_error
-        self.desk.on_error = self.dispatcher.on_error = report_error
-        self.desk.here = self.dispatcher.here = self.heart.here
+        self.chores.on_sent = self.dispatcher.wake
+        self.desk.on_error = self.dispatcher.on_error = self.timekeeper.on_error = report_error
+        self.watch = Watch(self.store, self.alarms, self.ways, config=lambda: self.config, clock=self.now)
+        self.metrics.spaces = lambda: self.watch.space.spaces
+        self.watch.on_error = self.watch.alarm_ways.on_error = report_error
+        for loop in (self.desk, self.dispatcher, self.timekeeper, self.watch, self.watch.alarm_ways):
+            loop.here = self.heart.here
+
+    def _lent_to_console(self) -> Services:
+        return Services(
+            live=self.live,
+            section=self.config.console,
+            transports=self.ways.transports,
+            failed=lambda sort, name: self.ways.failed.get(Way(sort, name), ""),  # type: ignore[arg-type]
+            read=self.desk.read,
+            picture=self.desk.picture,
+            tried=self.book.tried,
+        )
+
+    def build(self, config: Config) -> House:
+        """What decisions are made with under ``config``."""
+        return house.build(config, bureau_public=self.bureau_public(config), trusted=self._trusted)
+
+    def known(self, sender: str) -> bool:
+        """Whether the directory knows a sender: a unit, an informant or a duty person."""
+        directory = self.config.directory
+        return directory.unit(sender) is not None or bool(directory.persons(sender))
+
+    def _signer(self) -> Signer | None:
+        """Who signs the record's heads; None where there is no usable key."""
+        section = self.config.audit
+        try:
+            pem = self.secrets.optional(section.key)
+            return Signer(section.origin, pem.encode()) if pem else None
+        except (SecretError, NoKey) as error:
+            self.alarms.raise_("witness", why=str(error))
+            return None
+
+    def _trusted(self) -> bool:
+        return self.timekeeper.trusted()
+
+    def _delivered(self, tx: Tx, row: DeliveryRow, now: datetime) -> None:
+        """A delivery is there: one to the level above stops clocks."""
+        if row.duty == "upward" and row.incident is not None:
+            work.went_up(tx, self.desk.house, row.incident, now)
+
+    def _acknowledged(self, tx: Tx, row: DeliveryRow, number: str | None, by: str, now: datetime) -> None:
+        """A person at another gateway has what was sent there: nobody here is pressed for it any more."""
+        work.acknowledged_elsewhere(tx, self.desk.house, row, number, by, now)
 
     def bureau_public(self, config: Config) -> bytes:
         """Without the bureau's key a marked message could not be sealed: the daemon does not start with such a conf."""
@@ -188,9 +318,15 @@ class Service:
         return {c.name: _state(self.ways.channels.get(c.name)) for c in self.config.channels}
 
     async def _serve_http(self) -> None:
-        """Figures are not worth a report: a server that cannot start is an alarm."""
+        """Pages are not worth a report: a server that cannot start is an alarm."""
         try:
-            await self.web.start(self.config.http)
+            await self.console.start()
+        except (OSError, SecretError) as error:
+            told = getattr(error, "strerror", None) or (str(error) if isinstance(error, SecretError) else type(error).__name__)
+            self.alarms.raise_("start", why=_("the console could not start: {error}").format(error=told), name="console")
+        try:
+            own = self.config.console.enabled and not self.console.shared
+            await self.web.start(self.config.http, inherit=not own)
         except OSError as error:
             why = _("the HTTP server could not start: {error}").format(error=error.strerror or type(error).__name__)
             self.alarms.raise_("start", why=why, name="http")
@@ -207,6 +343,7 @@ class Service:
         """Desk, dispatch and chores look at once for work."""
         self.desk.wake()
         self.dispatcher.wake()
+        self.timekeeper.wake()
         self.chores.wake()
 
     async def _came_up(self, way: Way) -> None:
@@ -230,13 +367,20 @@ class Service:
             try:
                 while await asyncio.to_thread(self.sealer.run_once):
                     self.heart.here("sealer")
+                self._unsealed = ""
             except AuditMismatch as error:
                 # A changed log is for people to look at; reports go on meanwhile, and their events wait in the journal.
                 self.alarms.raise_("sealer", why=str(error))
             except Exception as error:
                 report_error(error)
-                self.alarms.raise_("sealer", why=_("the audit log cannot be written: {error}").format(error=type(error).__name__))
+                why = _("the audit log cannot be written: {error}").format(error=type(error).__name__)
+                if isinstance(error, OSError):
+                    self._unsealed = why  # what cannot be put on record is not taken: the carriers keep it and come again
+                self.alarms.raise_("sealer", why=why)
             await self.alarms.flush()
+            if self._unsealed:
+                await asyncio.sleep(SEAL_RETRY)
+                continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._committed.wait(), SEAL_IDLE)
 
@@ -246,13 +390,18 @@ class Service:
         await self.control.stop()
         await self.reloader.stop(STOP_SECONDS / 4)
         await self.chores.stop()
+        await self.watch.stop()
         await self.ways.stop("channel")
+        await self.console.stop()
         await self.web.stop()
         await self.desk.stop(STOP_SECONDS / 4)
+        await self.timekeeper.stop()
         await self.dispatcher.stop(STOP_SECONDS / 2)
+        await self.watch.alarm_ways.stop()
         await self.ways.stop("transport")
         for pool in self.pools.values():
             await pool.stop()
+        self.metrics.loop_lag.stop()
         hub.detach()
         for task in (*self._kept,):
             task.cancel()
@@ -266,6 +415,7 @@ class Service:
         with contextlib.suppress(AuditMismatch, OSError, StorageTrouble):
             while await asyncio.to_thread(self.sealer.run_once):
                 pass
+        await self.witnesses.stop()
         self.sealer.close()
         self.store.close()
         self._lock.close()
@@ -284,6 +434,13 @@ class Service:
             await self.stop()
 
 
+def give_memory_back() -> None:
+    """What a large message took goes back to the system with it. glibc else learns from each that such pieces are usual, keeps
+    them, and lies in memory after some large mails with several times what it uses (mallopt(3))."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_PIECE)
+
+
 def run_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run ``main`` on one asyncio loop under Twisted's reactor; returns its result or raises its error."""
     from twisted.internet import asyncioreactor
@@ -294,6 +451,8 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     from twisted.internet import reactor
 
     aio.use(reactor)
+    give_memory_back()
+    sys.setswitchinterval(SWITCH_SECONDS)
     outcome: list[asyncio.Task[Any]] = []
 
     def begin() -> None:

@@ -26,35 +26,50 @@ from gateway.core.calendar import Calendar
 from gateway.core.catalogue import Catalogue
 from gateway.core.clocks import Clock
 from gateway.core.directory import Directory
+from gateway.core.duty.rules import DutyRules
 from gateway.core.matching import MatchRules
 from gateway.core.roster import Roster
+from gateway.duty.file import DutyFile
 from gateway.faults import ConfError, Fault, listed, unknown_name
 from gateway.host import Host
 from gateway.i18n import Lang, _
+from gateway.obligation_rules import ObligationsFile
+from gateway.paper_rules import PapersFile
+from gateway.papers import templates as paper_templates
 from gateway.plughost import apart
 from gateway.reading.gazetteer import Gazetteer
 from gateway.reading.words import Words
 from gateway.settings_model import (
+    AlarmsSection,
+    AuditSection,
     CalendarFile,
+    CanaryEntry,
     CapSection,
+    ConsoleSection,
     DirectoryFile,
+    DiskSection,
     DispatchSettings,
     DoctorSection,
     GatewayFile,
     GatewaySection,
     HttpSection,
     Limits,
+    LinksSection,
     LogSection,
     PluginsSection,
     RetentionSection,
+    WatchdogSection,
+    WitnessEntry,
 )
 
 __all__ = ["ConfError", "Config", "Configured", "Fault", "check", "language", "load"]
 
-FILES = ("gateway", "directory", "catalogue", "clocks", "gazetteer", "reading")
-OPTIONAL = ("cap",)
+FILES = ("gateway", "directory", "catalogue", "clocks", "duty", "gazetteer", "reading")
+OPTIONAL = ("cap", "obligations", "papers")
 FOLDERS = {"channels.d": ("channel", "transport"), "routes.d": ("router", "reader", "classifier")}
 CONTROL = "control.sock"
+TEMPLATE = "template"
+"""The key of a fault in a template of papers: it is told, alarmed, and stops nothing."""
 SOCKET_PATH = 107
 """Bytes of a UNIX socket's path on Linux, sun_path in unix(7), without the closing zero."""
 SORTS = tuple(sort for sorts in FOLDERS.values() for sort in sorts)
@@ -92,6 +107,8 @@ class Config:
     classifiers: tuple[Configured, ...]
     catalogue: Catalogue
     clocks: tuple[Clock, ...]
+    duty: DutyFile
+    duty_rules: DutyRules
     matching: MatchRules
     calendar: Calendar
     directory: Directory
@@ -103,6 +120,7 @@ class Config:
     secrecy_office: str
     bureau_public_key: str
     reply_transports: Mapping[str, str]
+    links: LinksSection
     sentry_dsn: str
     sentry_environment: str
     retention: RetentionSection
@@ -110,8 +128,18 @@ class Config:
     cap: CapSection
     cap_rules: CapFile
     http: HttpSection
+    console: ConsoleSection
     log: LogSection
     plugins: PluginsSection
+    watchdog: WatchdogSection
+    disk: DiskSection
+    alarms: AlarmsSection
+    audit: AuditSection
+    witnesses: tuple[WitnessEntry, ...]
+    canaries: tuple[CanaryEntry, ...]
+    obligations: ObligationsFile
+    papers: PapersFile
+    paper_templates: Mapping[str, str]
     demo: bool
     digest: str
     warnings: tuple[Fault, ...]
@@ -197,6 +225,9 @@ class _Loader:
 
     def load(self) -> Config:
         reader = self.reader
+        if not self.root.is_dir():
+            text = _("there is no such folder: name it with --conf or GATEWAY_CONF, or make one with gateway init {path}")
+            raise ConfError([Fault(str(self.root), 1, "conf", text.format(path=self.root))])
         self._read()
         domain = conf_domain.parse(reader, self.files)
         context = self._context(domain)
@@ -205,19 +236,24 @@ class _Loader:
         plugins = {sort: list(self._plugins(sort, context)) for sort in SORTS}
         book = self._table("directory", DirectoryFile, context)
         cap = self._table("cap", CapFile, context)
+        duty = self._table("duty", DutyFile, context)
+        owed = self._table("obligations", ObligationsFile, context)
+        papers = self._table("papers", PapersFile, context)
+        self._printer(papers, plugins["transport"])
         years = [(s, reader.validate(s, (), CalendarFile, context)) for s in reader.folder("calendar.d")]
         zone = main.gateway.timezone if main else "Asia/Shanghai"
         section = (main or GatewayFile()).calendar
         calendar = conf_build.calendar(reader, [(s, y) for s, y in years if y is not None], section, zone)
         today = self.today or datetime.now(ZoneInfo(zone)).date()
         conf_build.unknown_years(reader, calendar, today, section.warn_weeks)
-        templates = self._templates()
+        templates, of_papers = self._templates(), self._paper_templates()
         directory, roster = self._people(main, book, zone, plugins["transport"])
-        # A plugin that cannot be used is missed and alarmed, and does not keep the rest of the gateway from its work.
-        serious = [f for f in reader.faults if f.grave and f.key != "year"]
-        if serious or main is None or directory is None:
+        # A plugin or a paper's template that cannot be used is missed and alarmed, and keeps the rest from no work.
+        serious = [f for f in reader.faults if f.grave and f.key not in ("year", TEMPLATE)]
+        if serious or main is None or directory is None or duty is None:
             raise ConfError((f for f in reader.faults if f.grave), causes=(f for f in self.host.faults if f.grave))
-        return _config(self, main, plugins, domain, calendar, directory, roster, templates, cap or CapFile())
+        rest = cap or CapFile(), duty, owed or ObligationsFile(), papers or PapersFile()
+        return _config(self, main, plugins, domain, calendar, directory, roster, templates, of_papers, *rest)
 
     def _socket_path(self, main: GatewayFile | None) -> None:
         """The kernel takes no longer path for a socket, and says nothing of use when it refuses one."""
@@ -228,6 +264,23 @@ class _Loader:
         if size > SOCKET_PATH:
             text = _("the path of {name} in it would have {size} bytes; allowed: {most}")
             self.reader.at(source, ("gateway", "state"), text.format(name=CONTROL, size=size, most=SOCKET_PATH))
+
+    def _printer(self, papers: PapersFile | None, transports: list[Configured]) -> None:
+        """The board on paper leaves by what ends on paper: as a short message it would be cut."""
+        source = self.files["papers"]
+        if papers is None or source is None or not (wanted := papers.standby.transport):
+            return
+        ends = {one.name: one.settings for one in transports if hasattr(one.settings, "form")}
+        if wanted not in ends:
+            text = _("{name} does not end on paper; allowed: {known}").format(name=wanted, known=", ".join(sorted(ends)) or "—")
+            return self.reader.at(source, ("standby", "transport"), text)
+        printers = getattr(ends[wanted], "printers", None)
+        if printers is not None and papers.standby.address not in printers:
+            known = ", ".join(sorted(printers)) or "—"
+            text = _("{name} has no printer {printer}; allowed: {known}")
+            self.reader.at(
+                source, ("standby", "address"), text.format(name=wanted, printer=papers.standby.address, known=known)
+            )
 
     def _read(self) -> None:
         reader = self.reader
@@ -246,6 +299,7 @@ class _Loader:
         context: dict[str, dict[str, str]] = {}
         offices = _tables(self.files["directory"], "office")
         if self.files["directory"] is not None:
+            context["unit"] = _own(str(unit["name"]) for unit in _tables(self.files["directory"], "unit") if "name" in unit)
             context["office"] = {str(o[key]): str(o.get("id")) for key in ("name", "id") for o in offices if key in o}
         if all(not fault.file.startswith("channels.d/") for fault in self.reader.faults):
             context["transport"] = _own(self._names("transport"))
@@ -324,14 +378,29 @@ class _Loader:
     def _templates(self) -> dict[str, str]:
         found = {}
         for name in render.TEMPLATES:
-            text = self.reader.text(f"templates/{name}")
+            asked = name not in render.OBLIGATION or self.files["obligations"] is not None
+            text = self.reader.text(f"templates/{name}", required=asked)
             if text is None:
                 continue
             found[name] = text
             for number, line in enumerate(text.splitlines(), 1):
-                for wrong in render.unknown_names(line):
-                    what = unknown_name(_("placeholder"), wrong, render.NAMES)
+                for wrong in render.unknown_names(line, render.names_of(name)):
+                    what = unknown_name(_("placeholder"), wrong, render.names_of(name))
                     self.reader.fault(f"templates/{name}", number, f"${wrong}", what)
+        return found
+
+    def _paper_templates(self) -> dict[str, str]:
+        """The templates of papers that the office changed and that can be used; for the others the built-in ones stand in."""
+        found = {}
+        for name in paper_templates.TEMPLATES:
+            text = self.reader.text(f"templates/{name}", required=False)
+            if text is None or text == paper_templates.built_in()[name]:
+                continue
+            fault = paper_templates.check(name, text)
+            if fault is None:
+                found[name] = text
+            else:
+                self.reader.fault(f"templates/{name}", fault.line, TEMPLATE, fault.what)
         return found
 
     def _people(
@@ -357,7 +426,11 @@ def _config(
     directory: Directory,
     roster: Roster,
     templates: Mapping[str, str],
+    of_papers: Mapping[str, str],
     cap: CapFile,
+    duty: DutyFile,
+    owed: ObligationsFile,
+    papers: PapersFile,
 ) -> Config:
     section, where = main.gateway, _whereabouts(loader.root.resolve(), main.gateway)
     assert domain.catalogue is not None and domain.gazetteer is not None and domain.words is not None
@@ -379,6 +452,8 @@ def _config(
         classifiers=tuple(plugins["classifier"]),
         catalogue=domain.catalogue,
         clocks=domain.clocks,
+        duty=duty,
+        duty_rules=duty.rules(),
         matching=domain.matching,
         calendar=calendar,
         directory=directory,
@@ -390,6 +465,7 @@ def _config(
         secrecy_office=main.secrecy.office,
         bureau_public_key=main.secrecy.bureau_public_key,
         reply_transports={"email": main.reply.email, "sms": main.reply.sms},
+        links=main.links,
         sentry_dsn=main.sentry.dsn,
         sentry_environment=main.sentry.environment,
         retention=main.retention,
@@ -397,8 +473,18 @@ def _config(
         cap=main.cap,
         cap_rules=cap,
         http=main.http,
+        console=main.console,
         log=main.log,
         plugins=main.plugins,
+        watchdog=main.watchdog,
+        disk=main.disk,
+        alarms=main.alarms,
+        audit=main.audit,
+        witnesses=main.witness,
+        canaries=main.canary,
+        obligations=owed,
+        papers=papers,
+        paper_templates=of_papers,
         demo=section.demo,
         digest=loader.reader.digest(),
         warnings=tuple(sorted((*loader.reader.faults, *loader.host.faults))),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import re
 import traceback
 
 from gateway.secrets import SecretError
 
 SYSTEMS = ("builtins", "socket", "ssl", "asyncio.exceptions")
 """Where the kinds of ``OSError`` live whose text is the system's; another library's (``smtplib``) may quote a message."""
+COMPARED = 1 << 20
+LINE = 300
+ENOUGH = 9
+_SOFT = re.compile(rb"=?\r?\n")
 
 
 class Unfit(Exception):
@@ -35,3 +42,36 @@ def place(error: BaseException, ours: str = "") -> str:
     """Where it happened: file and line of the innermost frame outside ``ours``."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not ours or not f.filename.endswith(ours)]
     return f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+
+
+def unquoted(text: str, body: bytes) -> str:
+    """``text``, an error about a message, with … for whatever it quotes of that message's ``body``: runs of 3 characters, of 5
+    digits or of 9 letters that stand there too, in any charset and transfer encoding. Of a body too large to compare nothing is
+    told."""
+    if len(body) > COMPARED:
+        return "…"
+    text, places = text[:LINE], (body, _SOFT.sub(b"", body))
+    quoted = [False] * len(text)
+    for begin in range(len(text)):
+        weight, end = 0, begin
+        while end < len(text) and weight < ENOUGH:
+            weight += 3 if text[end] > "\x7f" else 2 if text[end].isdigit() else 1
+            end += 1
+        if weight < ENOUGH:
+            break
+        if any(form in place for form in _forms(text[begin:end]) for place in places):
+            quoted[begin:end] = [True] * (end - begin)
+    return re.sub("\0+", "…", "".join("\0" if one else char for char, one in zip(text, quoted, strict=True)))
+
+
+def _forms(run: str) -> set[bytes]:
+    """How ``run`` may lie in a message."""
+    found = {run.encode("unicode_escape"), json.dumps(run)[1:-1].encode()}
+    for charset in ("utf-8", "gb18030", "utf-16-be", "utf-16-le"):
+        raw = run.encode(charset, "replace")
+        printable = "".join(chr(one) if chr(one).isalnum() and one < 0x80 else f"={one:02X}" for one in raw)
+        found |= {raw, raw.hex().encode(), raw.hex().upper().encode(), printable.encode()}
+        for shift in range(3):  # base64 begins anew every three octets; its ends depend on what stands beside
+            encoded = base64.b64encode(b"\0" * shift + raw)
+            found.add(encoded[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6])
+    return found

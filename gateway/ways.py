@@ -15,7 +15,10 @@ from datetime import datetime
 from typing import Any
 
 from gateway.alarms import Alarms
+from gateway.core.model import Delivery
 from gateway.i18n import _
+from gateway.papers.outgoing import Papers
+from gateway.papers.press import Form
 from gateway.plughost.child import PluginDown, PluginFailed
 from gateway.reload import Sort, Way
 from gateway.secrets import SecretError, Secrets
@@ -62,6 +65,9 @@ class Lent:
     def alarm(self, why: str, **data: str) -> None:
         self._ways.alarms.raise_("plugin", why=why, plugin=self._name, **data)
 
+    async def paper(self, delivery: Delivery, form: Form) -> bytes | None:
+        return await self._ways.papers.make(delivery, form, self._ways.config)
+
 
 class Ways:
     """Every configured channel and transport. ``channels`` and ``transports`` hold them by name, whether or not they could
@@ -87,6 +93,7 @@ class Ways:
         self.transports: dict[str, Any] = {}
         self.readers: dict[str, Any] = {}
         self.failed: dict[Way, str] = {}
+        self.papers = Papers(alarms, now)
         self._intake: Any = None
         self._lent: dict[Way, Lent] = {}
         self._retries: dict[Way, asyncio.Task[None]] = {}

@@ -1,6 +1,6 @@
 """The process at the other end of ``gateway.workers``: reads jobs from stdin, writes answers to stdout, one at a time.
 
-``python -m gateway.worker_main MEMORY_MB``. Anything that a library prints goes to stderr, so that it cannot break a frame.
+``python -m gateway.worker_main MEMORY_MB NICE``. Anything that a library prints goes to stderr, so that it cannot break a frame.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from gateway import gist
+from gateway.confine import leave_no_core, stand_back
 from gateway.core.errors import Malformed, TooLarge
+from gateway.gist import Gist
+from gateway.telling import unquoted
 from gateway.workers import FRAME, LARGEST_FRAME, Done, Job, ReadSpec, Ready
 
 OPEN_FILES = 256
@@ -36,19 +40,19 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    _limit(memory)
+    _limit(memory, int(sys.argv[2]))
     _write(answers, Ready(pid=os.getpid()))
     while (frame := _frame(jobs)) is not None:
         done = _serve(frame, memory)
         _write(answers, done)
 
 
-def _limit(memory: int) -> None:
+def _limit(memory: int, nice: int) -> None:
     """Limits that hold for the life of the process. Processor time is set for each call."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(5)
+    leave_no_core()
+    stand_back(nice)
 
 
 def _serve(frame: bytes, memory: int) -> Done:
@@ -56,10 +60,17 @@ def _serve(frame: bytes, memory: int) -> Done:
     try:
         job = _job.decode(frame)
         _allow(job.seconds)
-        message = _channel(job.spec).read(job.raw)
-        return _fitting(Done(message=message, spent=_resident() > memory * SPENT_SHARE))
+        channel = _channel(job.spec)
+        if job.vouch:
+            return Done(flags=tuple(str(flag) for flag in channel.vouch(job.raw)))
+        if job.page:
+            return _fitting(Done(picture=channel.picture(job.raw, job.page), spent=_resident() > memory * SPENT_SHARE))
+        read = Gist(message=channel.read(job.raw))
+        if job.chars is not None:
+            read = gist.of(read.message, job.chars)
+        return _fitting(Done(message=read.message, marking=read.marking, spent=_resident() > memory * SPENT_SHARE))
     except (Malformed, TooLarge) as error:
-        return Done(why=f"{type(error).__name__}: {error}")
+        return Done(why=f"{type(error).__name__}: {unquoted(str(error), job.raw.body)}")
     except MemoryError:
         return Done(why="reading needed more memory than allowed", spent=True)
     except RecursionError:

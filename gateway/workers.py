@@ -19,7 +19,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.core.model import Message, RawMessage
+from gateway import gist
+from gateway.core.model import Attachment, Message, RawMessage
+from gateway.gist import Gist
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ FRAME = struct.Struct(">I")
 LARGEST_FRAME = 256 * 1024 * 1024
 START_SECONDS = 30.0
 END_SECONDS = 1.0
+NICE, LATER_NICE = 5, 10
+"""How far workers give way to others (nice(2)): those that read for registered senders, and those that read for strangers."""
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "TMPDIR")
 
 
@@ -64,17 +68,25 @@ class ReadSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One call: read ``raw`` with the channel of ``spec`` within ``seconds``."""
+    """One call: read ``raw`` with the channel of ``spec`` within ``seconds``, or vouch for its sender, or draw a ``page`` of it,
+    counted from 1. With ``chars`` what comes back is the gist, in texts of that length."""
 
     spec: ReadSpec
     raw: RawMessage
     seconds: float
+    vouch: bool = False
+    page: int = 0
+    chars: int | None = None
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer: a message, or why there is none. ``spent`` asks for a fresh process (memory has grown too far)."""
+    """The answer: a message (``flags`` where it was asked to vouch, ``picture`` where for a page), or why there is none.
+    ``spent`` asks for a fresh process (memory has grown too far)."""
 
     message: Message | None = None
+    marking: str | None = None
+    flags: tuple[str, ...] | None = None
+    picture: Attachment | None = None
     why: str | None = None
     spent: bool = False
 
@@ -112,7 +124,9 @@ class _Worker:
 
     async def call(self, job: Job) -> Done:
         frame = _encode(job)
-        self.stdin.write(FRAME.pack(len(frame)) + frame)
+        self.stdin.write(FRAME.pack(len(frame)))
+        self.stdin.write(frame)
+        del frame  # large ones lie in memory often enough
         await self.stdin.drain()
         self.calls += 1
         return _done.decode(await self.frame())
@@ -133,8 +147,9 @@ class WorkerPool:
     A worker that hangs, dies or answers nonsense is killed and replaced; after ``calls`` calls it is replaced anyway.
     """
 
-    def __init__(self, name: str, size: int, memory_mb: int, seconds: float, *, calls: int = 500) -> None:
+    def __init__(self, name: str, size: int, memory_mb: int, seconds: float, *, calls: int = 500, nice: int = NICE) -> None:
         self.name = name
+        self.nice = nice
         self.size = size
         self.memory_mb = memory_mb
         self.seconds = seconds
@@ -171,24 +186,50 @@ class WorkerPool:
 
         A channel that has a process of its own reads there, so that it holds up nobody else's reading.
         """
+        return (await self._read(channel, raw, None)).message
+
+    async def gist(self, channel: Any, raw: RawMessage, chars: int) -> Gist:
+        """As ``read``, but only what the desk needs of it, in texts of ``chars`` code points. Raises ``WorkerFailed``."""
+        return await self._read(channel, raw, chars)
+
+    async def _read(self, channel: Any, raw: RawMessage, chars: int | None) -> Gist:
         apart = getattr(channel, "read_apart", None)
         if apart is not None:
             message: Message = await apart(raw, self.seconds)
-            return message
+            return Gist(message=message) if chars is None else await asyncio.to_thread(gist.of, message, chars)
         spec = channel if isinstance(channel, ReadSpec) else ReadSpec.of(channel)
+        done = await self._done(Job(spec=spec, raw=raw, seconds=self.seconds, chars=chars))
+        if done.message is None:
+            raise WorkerFailed(done.why or "the worker gave no answer")
+        return Gist(message=done.message, marking=done.marking)
+
+    async def vouch(self, channel: Any, raw: RawMessage) -> tuple[str, ...]:
+        """The flags that ``channel`` gives the sender of ``raw``. Raises ``WorkerFailed``."""
+        done = await self._done(Job(spec=ReadSpec.of(channel), raw=raw, seconds=self.seconds, vouch=True))
+        if done.flags is None:
+            raise WorkerFailed(done.why or "the worker gave no answer")
+        return done.flags
+
+    async def picture(self, channel: Any, raw: RawMessage, page: int) -> Attachment:
+        """A page of ``raw`` as a PNG. Raises ``WorkerFailed``, also where there is no such page."""
+        done = await self._done(Job(spec=ReadSpec.of(channel), raw=raw, seconds=self.seconds, page=page))
+        if done.picture is None:
+            raise WorkerFailed(done.why or "there is no such page")
+        return done.picture
+
+    async def _done(self, job: Job) -> Done:
+        """One job by one worker, which is thrown away where it fails."""
         async with self._slots:
             if self._stopped:
                 raise WorkerFailed("the worker pool has stopped")
             worker = await self._take()
             try:
-                done = await self._ask(worker, Job(spec=spec, raw=raw, seconds=self.seconds))
+                done = await self._ask(worker, job)
             except BaseException:
                 await asyncio.shield(self._discard(worker))
                 raise
             await self._give_back(worker, spent=done.spent)
-        if done.message is None:
-            raise WorkerFailed(done.why or "the worker gave no answer")
-        return done.message
+        return done
 
     async def _ask(self, worker: _Worker, job: Job) -> Done:
         """One call with its deadline; every way to fail becomes ``WorkerFailed``."""
@@ -237,7 +278,7 @@ class WorkerPool:
         """A fresh process, ready for its first call. Raises ``WorkerFailed`` when it does not come up."""
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "gateway.worker_main", str(self.memory_mb),
+                sys.executable, "-P", "-m", "gateway.worker_main", str(self.memory_mb), str(self.nice),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
                 env=environment(), start_new_session=True,
             )  # fmt: skip

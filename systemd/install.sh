@@ -20,7 +20,7 @@ if [ -z "$UNITS_ONLY" ]; then
     HERE=$(python3 -c 'import sys, sysconfig; print("%d.%d %s" % (*sys.version_info[:2], sysconfig.get_platform()))')
     [ "$HERE" = "$WANTED" ] || { echo "the bundle is for Python $WANTED, this machine has $HERE" >&2; exit 1; }
     [ -x $PREFIX/bin/python3 ] || python3 -m venv $PREFIX
-    $PREFIX/bin/python3 -m pip install --quiet --no-index --find-links wheels --upgrade 'jibao-gateway[ocr,postgres]'
+    $PREFIX/bin/python3 -m pip install --quiet --no-index --find-links wheels --upgrade 'jibao-gateway[ocr,papers,postgres]'
     install -D -m 0644 install.md $PREFIX/share/doc/install.md
 fi
 

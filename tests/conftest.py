@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,26 @@ import pytest
 import pytest_asyncio
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
-from gateway import aio
+from gateway import aio, i18n
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Keep the processes of a run out of the way of a test that must be alone, before its time limit begins to count."""
+    alone = item.get_closest_marker("alone") is not None
+    # Whoever waits for the room keeps the gate: nobody slips in before one that must be alone.
+    with open(__file__, "rb") as gate, open(item.config.rootpath / "pyproject.toml", "rb") as room:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        return (yield)
+
+
+@pytest.fixture(autouse=True)
+def _language() -> Iterator[None]:
+    """Whatever language a test ends in, the next one begins in Chinese."""
+    yield
+    i18n.use("zh")
 
 
 @pytest_asyncio.fixture

@@ -20,7 +20,7 @@ from gateway import house as houses
 from gateway.alarms import Alarms
 from gateway.core.directory import Directory
 from gateway.core.model import Attachment, Match, Message, Part, RawMessage
-from gateway.desk import Desk
+from gateway.desk import GIVEN_WAY, Desk
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.settings import load
@@ -86,7 +86,9 @@ class Office:
         return self.store.read_now(lambda tx: incidents.get(tx, row.incident or ""))
 
     def out(self, incident: str | None = None) -> list[deliveries.DeliveryRow]:
-        return self.store.read_now(lambda tx: deliveries.rows(tx, incident=incident, limit=1000))
+        """What offices are sent: reports, not answers, questions or reminders."""
+        rows = self.store.read_now(lambda tx: deliveries.rows(tx, incident=incident, limit=1000))
+        return [row for row in rows if row.duty not in deliveries.UNORDERED or row.incident is None]
 
     def text_of(self, delivery: str) -> str:
         return self.store.read_now(lambda tx: deliveries.content(tx, delivery)).text
@@ -155,7 +157,11 @@ async def test_a_router_that_raises_leaves_the_others_and_none_means_everybody(o
     assert {"committee_office", "confidential_bureau", "government_duty_room"} <= {
         d.destination for d in office.out(row.incident)
     }
-    assert sum(e.event == "alarm" for e in office.events()) == 3
+    alarms = [e.data for e in office.events() if e.event == "alarm"]
+    assert [(data["what"], data["page"], data.get("plugin")) for data in alarms] == [
+        ("routing", "runbook/routing.md", "bad"), ("routing", "runbook/routing.md", "bad"), ("routing", "runbook/routing.md", None),
+    ]  # fmt: skip
+    assert "RuntimeError" in alarms[0]["why"]
 
 
 async def test_stored_bytes_that_cannot_be_opened_go_to_a_person_and_the_next_is_taken(office: Office) -> None:
@@ -323,6 +329,21 @@ async def test_offices_that_were_told_nothing_get_the_whole_when_it_rises_over_t
     texts = [office.text_of(d.id) for d in office.out(row.incident)]
     assert texts
     assert all("东街" in text or "城关镇" in text for text in texts)
+
+
+async def test_behind_each_text_the_loop_is_the_carriers_as_long_as_one_waits(office: Office) -> None:
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    office.desk.rest = rest
+    await office.taken(office.accept(CRASH))
+    assert not rests, "nobody waits"
+    office.desk.carriers = lambda: 1
+    await office.taken(office.accept(FIRE), office.accept("云台区云台镇一仓库起火，2人受伤。"))
+    assert len(rests) == 2
+    assert all(0 < seconds <= GIVEN_WAY for seconds in rests)
 
 
 def test_the_desk_has_a_lane_for_every_kind_of_channel() -> None:

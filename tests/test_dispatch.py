@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import i18n
 from gateway.alarms import Alarms
 from gateway.core.model import Address, Incident, Report
 from gateway.core.outcomes import Delivered, Receipt, Refused, TryLater
@@ -23,6 +24,13 @@ from gateway.store import Store, StoreKeys, deliveries, incidents, journal
 START = datetime(2026, 3, 6, 1, 0, tzinfo=UTC)
 BACKOFF = Backoff(first=10, longest=100)
 RULES = Rules(fallback_after=2, give_up_after=3600, send_timeout=1)
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    i18n.use("en")
+    yield
+    i18n.use("zh")
 
 
 class Clock:
@@ -117,6 +125,51 @@ async def rounds(dispatcher: Dispatcher, count: int = 1) -> None:
         await dispatcher.step(dispatcher._clock())
         while dispatcher._sending:
             await asyncio.wait(dispatcher._sending)
+
+
+async def test_an_acknowledgement_from_above_covers_what_was_offered_there_so_far(desk: Desk) -> None:
+    incident = desk.incident()
+    ids = [desk.queue(incident, "mail") for _ in range(3)]
+    dispatcher = desk.dispatcher(mail=Carrier())
+    for _ in range(2):
+        await rounds(dispatcher)
+    assert [desk.row(id).state for id in ids] == ["delivered", "delivered", "waiting"]
+    receipt = Receipt(via="sms", ref="ref-2", state="acknowledged", detail="张三（省政府值班室）")
+    for _ in range(2):
+        desk.store.write_now(lambda tx: take_receipt(tx, receipt, desk.clock(), BACKOFF, RULES))
+    assert [desk.row(id).state for id in ids] == ["acknowledged", "acknowledged", "waiting"], "the last one was offered later"
+    assert desk.row(ids[0]).acknowledged_by == "张三（省政府值班室）"
+    assert desk.events().count("acknowledged") == 1
+    await rounds(dispatcher)
+    assert desk.row(ids[2]).state == "delivered"
+
+
+async def test_an_acknowledgement_that_is_quicker_than_our_own_note_is_kept(desk: Desk) -> None:
+    """The answer was lost: up there a person has it before we know that it arrived."""
+    id = desk.queue(desk.incident(), "mail")
+    dispatcher = desk.dispatcher(mail=Carrier(TryLater("no answer"), Delivered(("up/1",))))
+    await rounds(dispatcher)
+    receipt = Receipt(via="sms", ref="up/1", state="acknowledged", detail="李四")
+    desk.store.write_now(lambda tx: take_receipt(tx, receipt, desk.clock(), BACKOFF, RULES))
+    assert desk.row(id).state == "waiting"
+    desk.clock.on(seconds=60)
+    await rounds(dispatcher)
+    assert (desk.row(id).state, desk.row(id).acknowledged_by) == ("acknowledged", "李四")
+
+
+async def test_waiting_its_turn_is_no_failure(desk: Desk) -> None:
+    """A peer that takes only so many a minute: tried at the very second, no other way beside it, nothing in the record."""
+    mail = Carrier(*[TryLater("its turn", 3.0, {"sent": 1}, turn=True)] * 4)
+    dispatcher = desk.dispatcher(mail=mail, sms=Carrier())
+    id = desk.queue(desk.incident(), "mail", "sms")
+    for _ in range(4):
+        await rounds(dispatcher)
+        assert desk.row(id).next_try_at == desk.clock() + timedelta(seconds=3)
+        desk.clock.on(seconds=3)
+    await rounds(dispatcher)
+    assert [(row.transport, row.state) for row in desk.all()] == [("mail", "delivered")]
+    assert mail.sent[-1].progress == {"sent": 1}
+    assert "delivery_failed" not in desk.events()
 
 
 async def test_a_delivery_is_sent_and_settled(desk: Desk) -> None:

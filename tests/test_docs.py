@@ -44,7 +44,7 @@ def test_readmes_start_with_the_two_commands(readme: str) -> None:
 
 def test_every_command_in_the_pages_exists() -> None:
     for page in PAGES:
-        for name in re.findall(r"(?:^|[`/ ])gateway (?:--conf \S+ )?([a-z]+)\b", page.read_text("utf-8"), re.M):
+        for name in re.findall(r"(?:^|[`/ ])gateway (?:--conf \S+ )?([a-z]+(?:-[a-z]+)*)\b", page.read_text("utf-8"), re.M):
             if f"`gateway {name}" in page.read_text("utf-8") or f"bin/gateway --conf run/demo {name}" in page.read_text("utf-8"):
                 assert name in COMMANDS, f"{page.name}: gateway {name}"
 
@@ -56,7 +56,11 @@ def test_states_and_events_are_published() -> None:
 
 
 def test_the_published_states_are_the_closed_sets_of_the_model() -> None:
-    for table, states in (("messages", model.MessageState), ("deliveries", model.DeliveryState), ("incidents", model.IncidentState)):
+    for table, states in (
+        ("messages", model.MessageState),
+        ("deliveries", model.DeliveryState),
+        ("incidents", model.IncidentState),
+    ):
         assert set(lifecycle.TABLES[table]) == set(states.__args__)  # type: ignore[attr-defined]
 
 
@@ -72,7 +76,7 @@ def test_every_placeholder_of_a_template_is_filled(explained: model.Incident) ->
     from datetime import UTC, datetime
 
     values = render.incident_values(explained, city="江州市", received_at=datetime.now(UTC), channel="sms", sender="1")
-    assert set(values) | {"pages", "office", "because"} == set(render.NAMES)
+    assert set(values) | {"pages", "office", "because", "link", "signed"} == set(render.NAMES)
 
 
 @pytest.fixture(scope="module")

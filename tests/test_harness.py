@@ -17,7 +17,9 @@ from gateway.demo.smsc import DemoSmsc
 from gateway.host import Host
 from gateway.settings import load
 from gateway.testing import (
+    HTTP_MODES,
     ChannelCase,
+    HttpPeer,
     MemoryIntake,
     MemoryServices,
     PeerMode,
@@ -27,19 +29,42 @@ from gateway.testing import (
     check_faults,
     check_router,
     check_transport,
+    sample_delivery,
 )
+from gateway_plugins.cmpp.inbound import CMPP_TYPE
+from gateway_plugins.email_imap import EmailImap
+from gateway_plugins.email_pop3 import EmailPop3
 from gateway_plugins.email_smtp import EmailSettings, EmailSmtp
-from gateway_plugins.fax_mail import FaxMail, FaxSettings
+from gateway_plugins.fax_jobs import FaxJobs, FaxJobsSettings
+from gateway_plugins.fax_mail import FaxMail
+from gateway_plugins.fax_mail import FaxSettings as FaxMailSettings
+from gateway_plugins.from_gateway import FromGateway, FromGatewaySettings
+from gateway_plugins.levels import wire
+from gateway_plugins.phone_log import PhoneLog, PhoneLogSettings
+from gateway_plugins.phone_mail import PhoneMail, PhoneMailSettings
 from gateway_plugins.phone_transcript import PhoneSettings, PhoneTranscript
 from gateway_plugins.route_offices import RouteOffices
 from gateway_plugins.smpp import text
 from gateway_plugins.smpp.inbound import SMPP_TYPE
+from gateway_plugins.sms_cmpp import Settings as CmppSettings
+from gateway_plugins.sms_cmpp import SmsCmpp
+from gateway_plugins.sms_http import HttpSmsSettings, SmsHttp
 from gateway_plugins.sms_smpp import Settings as SmsSettings
 from gateway_plugins.sms_smpp import SmsSmpp
+from gateway_plugins.sms_spool import SmsSpool, SpoolSettings
+from gateway_plugins.smsspool.files import PART_TYPE
+from gateway_plugins.to_dingtalk import ToDingtalk
+from gateway_plugins.to_fax import FaxSettings, ToFax
+from gateway_plugins.to_feishu import ToFeishu
+from gateway_plugins.to_gateway import ToGateway
 from gateway_plugins.to_mail import MailSettings, ToMail
+from gateway_plugins.to_print import PrintSettings, ToPrint
 from gateway_plugins.to_sms import Settings as ToSmsSettings
 from gateway_plugins.to_sms import ToSms
+from gateway_plugins.to_webhook import ToWebhook
+from gateway_plugins.to_wecom import ToWecom
 from tests import harness_peers as peers
+from tests.mail.odd_boxes import OddImap, OddPop3
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone(timedelta(hours=8)))
 WORDS = "石桥县河湾村一处民房倒塌，两人被压，消防已到场。"
@@ -85,13 +110,46 @@ async def test_email_smtp() -> None:
     )  # fmt: skip
 
 
+async def _mailbox(cls: Any, server: Any) -> None:
+    made: list[Any] = []
+
+    class Watched(cls):  # type: ignore[misc]
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    server.mails.clear()
+    await server.start()
+    try:
+        settings = cls.Settings(
+            host="127.0.0.1", port=server.port, security="none", username="report@gateway.test", password="box-pw", poll_seconds=0.02,
+            timeout_seconds=2, reconnect_min=0.02, reconnect_max=0.05,
+        )  # fmt: skip
+        cases = [ChannelCase(raw("email", mail(charset), "message/rfc822"), WORDS) for charset in ("gb18030", "utf-8")]
+        services = MemoryServices(max_bytes=30_000, secrets={"box-pw": "b0x-secret"})
+        send = peers.mailbox(server, lambda: made[0].health().state)
+        await check_channel(
+            Watched, settings, cases, services=services, send=send, bodies=[mail(), b"\xff\x00\r\n"], oversize=mail() + b"\r\n" * 20_000
+        )
+    finally:
+        await server.stop()
+
+
+async def test_email_imap() -> None:
+    await _mailbox(EmailImap, OddImap())
+
+
+async def test_email_pop3() -> None:
+    await _mailbox(EmailPop3, OddPop3())
+
+
 async def test_fax_mail() -> None:
     services = MemoryServices()
     listener = EmailSmtp("mail", EmailSettings(port=0, addresses=("report@gateway.test",)), services)
     services.channels["mail"] = listener
     await listener.start(MemoryIntake())
     try:
-        settings = FaxSettings(addresses=("fax@gateway.test",), ocr=False)
+        settings = FaxMailSettings(addresses=("fax@gateway.test",), ocr=False)
         cases = [ChannelCase(raw("fax", mail(pages=True), "message/rfc822"), "")]
         send = peers.smtp(lambda: listener.ports[0], "fax@gateway.test")
         await check_channel(FaxMail, settings, cases, services=services, send=send, bodies=[mail(pages=True), mail()])
@@ -109,6 +167,79 @@ async def test_sms_smpp() -> None:
         await check_channel(SmsSmpp, settings, cases, services=services, send=peers.sms(centre), bodies=bodies)
 
 
+@pytest.mark.usefixtures("reactor")
+async def test_sms_cmpp() -> None:
+    ismg = peers.Ismg()
+    await ismg.start()
+    try:
+        settings = CmppSettings(
+            port=ismg.port, sp_id="901234", secret="cmpp", reconnect_min=0.02, reconnect_max=0.05, request_timeout=0.5
+        )
+        body = json.dumps({"msg_fmt": 8, "msg_content": WORDS.encode("utf-16-be").hex()}).encode()
+        services = MemoryServices(secrets={"cmpp": "s3cr3t"})
+        cases = [ChannelCase(raw("sms", body, CMPP_TYPE), WORDS)]
+        bodies = [WORDS.encode(), (WORDS * 2).encode()]
+        await check_channel(SmsCmpp, settings, cases, services=services, send=peers.cmpp(ismg), bodies=bodies)
+    finally:
+        await ismg.stop()
+
+
+async def test_sms_spool(tmp_path: Path) -> None:
+    part = {"content": WORDS.encode("utf-16-be").hex(), "label": "UTF-8"}
+    cases = [ChannelCase(raw("sms", json.dumps(part).encode(), PART_TYPE), WORDS)]
+    (tmp_path / "incoming").mkdir()
+    settings = SpoolSettings(form="smstools", incoming=str(tmp_path / "incoming"), spool_seconds=0.02, settle_seconds=0)
+    bodies = [WORDS.encode("utf-16-be"), b"OK"]
+    send = peers.folder(tmp_path / "incoming")
+    await check_channel(SmsSpool, settings, cases, services=MemoryServices(), send=send, bodies=bodies)
+
+
+async def test_sms_http() -> None:
+    made: list[SmsHttp] = []
+
+    class Watched(SmsHttp):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    def port() -> int:
+        return next(channel.port for channel in made if channel.port)
+
+    element = {"phone_number": "13900000021", "content": WORDS, "dest_code": "1069", "sequence_id": 1}
+    body = json.dumps([element]).encode()
+    cases = [ChannelCase(raw("sms", json.dumps(element).encode(), "application/vnd.sms-http.aliyun+json"), WORDS)]
+    services = MemoryServices(secrets={"cloud-sms-token": "t0ken-of-the-test"}, max_bytes=30_000)
+    settings = HttpSmsSettings(provider="aliyun", port=0, secret="cloud-sms-token")
+    send = peers.http(port, "t0ken-of-the-test", "/sms")
+    huge = json.dumps([{**element, "content": WORDS * 2000}]).encode()
+    await check_channel(Watched, settings, cases, services=services, send=send, bodies=[body], oversize=huge, port=port)
+
+
+async def test_phone_mail() -> None:
+    services = MemoryServices()
+    listener = EmailSmtp("mail", EmailSettings(port=0, addresses=("report@gateway.test",)), services)
+    services.channels["mail"] = listener
+    await listener.start(MemoryIntake())
+    made = EmailMessage()
+    made["Subject"] = "[PBX]: New message 1 in mailbox 8820"
+    made.set_content("in mailbox 8820 from 09998811004")
+    made.add_attachment(b"RIFF", maintype="audio", subtype="wav", filename="msg0000.wav")
+    made.add_attachment(WORDS.encode(), maintype="text", subtype="plain", filename="msg0000.txt")
+    try:
+        settings = PhoneMailSettings(addresses=("voicemail@gateway.test",))
+        cases = [ChannelCase(raw("phone", made.as_bytes(), "message/rfc822"), WORDS)]
+        send = peers.smtp(lambda: listener.ports[0], "voicemail@gateway.test")
+        await check_channel(PhoneMail, settings, cases, services=services, send=send, bodies=[made.as_bytes(), mail()])
+    finally:
+        await listener.stop()
+
+
+async def test_phone_log() -> None:
+    slip = {"form": "phone-log", "caller": "0999-8811004", "text": WORDS, "clerk": "李值班"}
+    cases = [ChannelCase(raw("phone", json.dumps(slip).encode(), PhoneLog.content_type), WORDS)]
+    await check_channel(PhoneLog, PhoneLogSettings(), cases)
+
+
 async def test_phone_transcript() -> None:
     made: list[PhoneTranscript] = []
 
@@ -121,6 +252,10 @@ async def test_phone_transcript() -> None:
     vtt = f"WEBVTT\n\n00:00.000 --> 00:09.000\n<v 来电人>{WORDS}\n".encode()
     cases = [ChannelCase(raw("phone", body, "application/json"), WORDS), ChannelCase(raw("phone", vtt, "text/vtt"), WORDS)]
     cases.append(ChannelCase(raw("phone", WORDS.encode("gb18030"), "text/plain"), WORDS))
+    heard = json.dumps([{"key": "c-1", "text": WORDS}]).encode()
+    cases.append(ChannelCase(raw("phone", heard, "application/json"), WORDS))
+    parcel = b'--b\r\nContent-Disposition: form-data; name="t"; filename="t.txt"\r\n\r\n' + WORDS.encode() + b"\r\n--b--\r\n"
+    cases.append(ChannelCase(raw("phone", parcel, "multipart/form-data; boundary=b"), WORDS))
     services = MemoryServices(secrets={"phone-token": "t0ken-of-the-test"}, max_bytes=30_000)
 
     def port() -> int:
@@ -131,6 +266,29 @@ async def test_phone_transcript() -> None:
     await check_channel(
         Watched, PhoneSettings(port=0), cases, services=services, send=send, bodies=[body], oversize=huge, port=port
     )
+
+
+async def test_from_gateway() -> None:
+    made: list[FromGateway] = []
+
+    class Watched(FromGateway):
+        async def start(self, intake: Any) -> None:
+            made.append(self)
+            await super().start(intake)
+
+    def port() -> int:
+        return next(channel.port for channel in made if channel.port)
+
+    def body(text: str = WORDS) -> bytes:
+        return wire.document(sample_delivery(text=text))
+
+    key = "whsec_" + "a2V5" * 8
+    services = MemoryServices(secrets={"gateway-key": key}, max_bytes=20_000)
+    settings = FromGatewaySettings(port=0, senders={"jiangzhou": "gateway-key"})
+    await check_channel(
+        Watched, settings, [ChannelCase(raw("email", body(), "application/json"), WORDS)], services=services,
+        send=peers.gateway(port, key, services.now), bodies=[body(), body("")], oversize=body(WORDS * 1000), port=port,
+    )  # fmt: skip
 
 
 # The bundled transports.
@@ -176,6 +334,86 @@ async def test_to_sms() -> None:
             )  # fmt: skip
         finally:
             await carrier.stop()
+
+
+async def test_to_webhook() -> None:
+    await posts(ToWebhook, HttpPeer())
+
+
+async def test_to_wecom() -> None:
+    await posts(ToWecom, HttpPeer(peers.chat("errcode", 45009, 45002)), robots={"duty@gateway.test": "robot"})
+
+
+async def test_to_dingtalk() -> None:
+    await posts(ToDingtalk, HttpPeer(peers.chat("errcode", 130101, 430102)), robots={"duty@gateway.test": "robot"})
+
+
+async def test_to_feishu() -> None:
+    await posts(ToFeishu, HttpPeer(peers.chat("code", 11232, 9499)), robots={"duty@gateway.test": "robot"})
+
+
+async def test_to_gateway() -> None:
+    named = {"gateways": {"duty@gateway.test": "URL"}, "keys": {"duty@gateway.test": "webhook-key"}}
+    await posts(ToGateway, HttpPeer(), name="jiangzhou", channel="gateways", **named)
+
+
+async def test_fax_jobs() -> None:
+    hfaxd = peers.Hfaxd()
+    peer = TcpPeer(hfaxd.talk)
+    await peer.start()
+    try:
+        settings = FaxJobsSettings(port=peer.port, timeout_seconds=1)
+        await check_channel(FaxJobs, settings, [], services=MemoryServices())
+    finally:
+        await peer.stop()
+
+
+async def test_to_fax() -> None:
+    hfaxd = peers.Hfaxd()
+    peer = TcpPeer(hfaxd.talk)
+    await peer.start()
+    services = MemoryServices()
+    services.channels["hylafax"] = FaxJobs("hylafax", FaxJobsSettings(port=peer.port, timeout_seconds=1), services)
+    try:
+        await check_transport(
+            ToFax, FaxSettings(carrier="hylafax"), peer=peer.be, received=peer.received, services=services,
+            address="0999-8820003", seen=lambda: "".join(hfaxd.parameters),
+            modes=("ok", "later", "refuse", "rubbish", "slow", "hang", "closes", "down"),
+        )  # fmt: skip
+    finally:
+        await services.channels["hylafax"].stop()
+        await peer.stop()
+
+
+async def test_to_print() -> None:
+    peer = HttpPeer(peers.ipp())
+    await peer.start()
+    settings = PrintSettings(printers={"duty": f"ipp://127.0.0.1:{peer.port}/printers/duty"}, timeout_seconds=1)
+    try:
+        await check_transport(
+            ToPrint, settings, peer=peer.be, received=peer.received, address="duty", modes=HTTP_MODES,
+            seen=lambda: "".join(body.decode("latin-1") for _head, body in peer.requests),
+        )  # fmt: skip
+    finally:
+        await peer.stop()
+
+
+async def posts(cls: Any, peer: HttpPeer, **settings: Any) -> None:
+    """The harness on a transport that posts. Its clock goes on by ten minutes at each look, so that no rate limit is met."""
+    clock = peers.HurryingClock()
+    services = MemoryServices(secrets={"webhook-key": "whsec_" + "a2V5" * 8}, clock=clock)
+    await peer.start()
+    given: dict[str, Any] = {"url": peer.url.rstrip("/"), "timeout_seconds": 0.5, "allow_http": True, "allow_networks": ("127.0.0.1/32",), **settings}
+    if "gateways" in given:
+        given["gateways"] = dict.fromkeys(given["gateways"], given.pop("url"))
+    try:
+        await check_transport(
+            cls, cls.Settings(**given), peer=peer.be, received=peer.received, services=services,
+            modes=HTTP_MODES,
+            seen=lambda: "".join(head + body.decode("utf-8", "replace") for head, body in peer.requests),
+        )  # fmt: skip
+    finally:
+        await peer.stop()
 
 
 # The bundled router, with the routes of the example city.

@@ -14,7 +14,7 @@ from gateway.host import HOOKS, Host, protocol_of
 from gateway.plugcheck import class_faults
 from gateway.plugfile import unsafe
 
-GOOD = '''
+GOOD = """
 from gateway.api import Settings, hookimpl
 
 class Sender:
@@ -24,7 +24,7 @@ class Sender:
     async def start(self): ...
     async def stop(self): ...
     async def send(self, delivery): ...
-'''
+"""
 
 
 @pytest.fixture(autouse=True)

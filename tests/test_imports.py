@@ -48,8 +48,22 @@ def test_core_reading_and_store_never_import_twisted() -> None:
 
 
 def test_the_core_is_pure() -> None:
-    banned = {"os", "socket", "asyncio", "subprocess", "time", "random", "threading", "sqlite3", "sqlalchemy", "logging", "pathlib"}
-    wrong = [f"{p.name}: {n}" for room in ("gateway/core", "gateway/reading") for p in files(room) for n in imports(p) if n in banned]
+    banned = {
+        "os",
+        "socket",
+        "asyncio",
+        "subprocess",
+        "time",
+        "random",
+        "threading",
+        "sqlite3",
+        "sqlalchemy",
+        "logging",
+        "pathlib",
+    }
+    wrong = [
+        f"{p.name}: {n}" for room in ("gateway/core", "gateway/reading") for p in files(room) for n in imports(p) if n in banned
+    ]
     assert not wrong
 
 
@@ -78,6 +92,6 @@ def test_nothing_imports_the_command_line() -> None:
         for p in files(folder)
         if "cli" not in p.parts and p.name not in ("__main__.py", "docs.py")
         for name in imports(p)
-        if name.startswith("gateway.cli")
+        if name == "gateway.cli" or name.startswith("gateway.cli.")
     ]
     assert not wrong

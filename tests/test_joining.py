@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gateway import explain, i18n, register
+from gateway import explain, i18n, preparing, register
 from gateway import house as houses
+from gateway.cli import acts
 from gateway.cli import register as commands
 from gateway.core.model import Incident, Message, RawMessage
 from gateway.host import Host
@@ -53,7 +54,7 @@ class Desk:
         )
         accepted = self.store.write_now(lambda tx: take_in(tx, raw, self.at, 60))
         row = self.store.read_now(lambda tx: messages.get(tx, accepted.id))
-        prepared = register.prepare(HOUSE, row, Message(text=text))
+        prepared = preparing.prepare(HOUSE, row, Message(text=text))
         return self.store.write_now(lambda tx: register.take(tx, HOUSE, row, prepared, self.at))
 
     def do(self, name: str, **args: Any) -> Any:
@@ -133,7 +134,7 @@ def two(desk: Desk) -> tuple[Incident, Incident]:
 def test_a_person_joins_two_incidents(desk: Desk) -> None:
     kept, gone = two(desk)
     assert desk.do("incident", number=gone.number)["may_be"] == [kept.number]
-    desk.do("merge", number=gone.number, into=kept.number, reason="同一起车祸")
+    desk.do("do", act="merge", person="王科长", number=gone.number, into=kept.number, reason="同一起车祸")
     desk.again()
     shown, old = desk.do("incident", number=kept.number), desk.do("incident", number=gone.number)
     assert (old["state"], old["merged_into"], old["may_be"]) == ("merged", kept.number, [])
@@ -142,7 +143,7 @@ def test_a_person_joins_two_incidents(desk: Desk) -> None:
     assert len(shown["messages"]) == 2 and shown["may_be"] == []
     assert set(kept.items) | set(gone.items) <= set(shown["items"])
     merged = [e for e in desk.events(gone.number) if e.event == "merged"]
-    assert [(e.by, e.data["into"], e.data["why"]) for e in merged] == [("李值班", kept.number, "同一起车祸")]
+    assert [(e.by, e.data["into"], e.data["why"]) for e in merged] == [("王科长", kept.number, "同一起车祸")]
     follow = desk.take("石桥县卫健委续报：3月6日9时石桥县车祸1名伤者不治，共4人死亡。", HEALTH)
     assert follow.incident and follow.incident.number == kept.number
 
@@ -150,18 +151,19 @@ def test_a_person_joins_two_incidents(desk: Desk) -> None:
 def test_what_waits_is_stopped_only_where_the_other_one_went(desk: Desk) -> None:
     kept, gone = two(desk)
     rows = desk.store.read_now(lambda tx: deliveries.rows(tx, incident=kept.id, limit=1000))
-    without = rows[0].destination
+    without = next(r.destination for r in rows if r.duty == "receive")
     desk.store.write_now(lambda tx: deliveries.stop(tx, incident=kept.id, destination=without, why="held"))
-    desk.do("merge", number=gone.number, into=kept.number, reason="同一起车祸")
-    after = desk.store.read_now(lambda tx: deliveries.rows(tx, incident=gone.id, limit=1000))
+    desk.do("do", act="merge", person="王科长", number=gone.number, into=kept.number, reason="同一起车祸")
+    every = desk.store.read_now(lambda tx: deliveries.rows(tx, incident=gone.id, limit=1000))
+    after = [r for r in every if r.duty in ("receive", "inform", "cooperate")]
     assert {r.state for r in after if r.destination != without} == {"stopped"}
     assert {r.state for r in after if r.destination == without} == {"waiting"}, "this office has neither"
 
 
 def test_what_was_merged_by_mistake_is_split_off_again(desk: Desk) -> None:
     kept, gone = two(desk)
-    desk.do("merge", number=gone.number, into=kept.number, reason="同一起车祸")
-    desk.do("split", number=gone.number, reason="系另一路段")
+    desk.do("do", act="merge", person="王科长", number=gone.number, into=kept.number, reason="同一起车祸")
+    desk.do("do", act="split", person="王科长", number=gone.number, reason="系另一路段")
     back, other = desk.do("incident", number=gone.number), desk.do("incident", number=kept.number)
     assert back["state"] == "open" and back["merged_into"] is None and back["report"]["deaths"]["value"] == 3
     assert (len(back["messages"]), len(other["messages"])) == (1, 1)
@@ -183,30 +185,31 @@ def test_nonsense_is_refused(desk: Desk, english: None) -> None:
         (gone.number, "2026-0999", "x", "0999"),
     ):
         with pytest.raises(OperationError, match=says):
-            desk.do("merge", number=number, into=into, reason=reason)
+            desk.do("do", act="merge", person="王科长", number=number, into=into, reason=reason)
     with pytest.raises(OperationError, match="only an incident that was merged"):
-        desk.do("split", number=gone.number, reason="x")
-    desk.do("merge", number=gone.number, into=kept.number, reason="x")
+        desk.do("do", act="split", person="王科长", number=gone.number, reason="x")
+    desk.do("do", act="merge", person="王科长", number=gone.number, into=kept.number, reason="x")
     for number, into in ((gone.number, kept.number), (kept.number, gone.number)):
         with pytest.raises(OperationError, match="before"):
-            desk.do("merge", number=number, into=into, reason="x")
+            desk.do("do", act="merge", person="王科长", number=number, into=into, reason="x")
     other = desk.take("青山区应急局：3月6日11时，青山区民房起火，1人死亡。", "+8613810310009", 120)
-    desk.do("close", number=kept.number, reason="处置完毕")
+    desk.do("do", act="close", person="王科长", number=kept.number, reason="处置完毕")
     assert other.incident
     with pytest.raises(OperationError, match="only open"):
-        desk.do("merge", number=other.incident.number, into=kept.number, reason="x")
+        desk.do("do", act="merge", person="王科长", number=other.incident.number, into=kept.number, reason="x")
 
 
 def test_a_person_sees_both_figures_and_the_proposal_and_joins_by_command(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*words: str) -> str:
-        done = CliRunner().invoke(commands.incident, list(words), obj=CONF)
+        done = CliRunner().invoke(acts.incident, list(words), obj=CONF)
         assert done.exit_code == 0, done.output
         return done.output
 
-    monkeypatch.setattr(commands, "do", lambda conf, name, **args: desk.do(name, **args))
+    for module in (commands, acts):
+        monkeypatch.setattr(module, "do", lambda conf, name, **args: desk.do(name, **args))
     kept, gone = (one.number for one in two(desk))
     assert f"gateway incident {int(gone[5:])} merge {int(kept[5:])} --reason" in run(gone)
-    assert kept[:4] in run(gone, "merge", kept, "--reason", "同一起车祸")
+    assert kept[:4] in run(gone, "merge", kept, "--reason", "同一起车祸", "--by", "王科长")
     shown = run(kept)
     assert "3" in shown and "两单位所报不一致，取较大者（石桥县" in shown and "merge" not in shown
-    assert "〔2026〕" in run(gone, "split", "--reason", "系另一路段")
+    assert "〔2026〕" in run(gone, "split", "--reason", "系另一路段", "--by", "王科长")

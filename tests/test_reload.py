@@ -469,8 +469,8 @@ def test_a_byte_order_mark_is_taken(folder: Path) -> None:
 
 def test_a_broken_plugin_is_named_before_what_follows_from_it(folder: Path) -> None:
     (folder / "plugins.d").mkdir()
-    (folder / "plugins.d" / "wecom.py").write_text("import nothing_of_that_name\n")
-    (folder / "channels.d" / "aa.toml").write_text('[transport.wecom]\nkind = "to_wecom"\n')
+    (folder / "plugins.d" / "pager.py").write_text("import nothing_of_that_name\n")
+    (folder / "channels.d" / "aa.toml").write_text('[transport.pager]\nkind = "to_pager"\n')
     with pytest.raises(ConfError) as raised:
         Book(folder).load()
-    assert [fault.file for fault in raised.value.faults] == ["plugins.d/wecom.py", "channels.d/aa.toml"]
+    assert [fault.file for fault in raised.value.faults] == ["plugins.d/pager.py", "channels.d/aa.toml"]

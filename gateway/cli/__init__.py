@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import os
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway import i18n
+from gateway import confine, i18n
 from gateway.i18n import _
 
 COMMANDS = {
@@ -21,15 +23,23 @@ COMMANDS = {
     "plugins": "plugins",
     "run": "daemon",
     "reload": "daemon",
+    "clock": "daemon",
     "demo": "daemon",
     "explain": "explaining",
+    "simulate": "simulating",
     "catalogue": "catalogue",
+    "roster": "roster",
     "incidents": "register",
-    "incident": "register",
+    "incident": "acts",
+    "handover": "shift",
     "messages": "register",
     "message": "register",
     "deliveries": "register",
     "channels": "register",
+    "phone-log": "phoning",
+    "obligations": "owed",
+    "user": "user",
+    "stats": "stats",
     "audit": "audit",
     "doctor": "care",
     "backup": "care",
@@ -50,12 +60,12 @@ class Translated(click.Command):
         return list(HELP)
 
     def get_help(self, ctx: click.Context) -> str:
-        _translate(self)
-        return super().get_help(ctx)
+        with _told(self):
+            return super().get_help(ctx)
 
     def get_short_help_str(self, limit: int = 60) -> str:
-        _translate(self)
-        return (self.help or "").split("\n")[0]
+        with _told(self):
+            return (self.help or "").split("\n")[0]
 
 
 class TranslatedGroup(click.Group):
@@ -67,12 +77,12 @@ class TranslatedGroup(click.Group):
         return list(HELP)
 
     def get_help(self, ctx: click.Context) -> str:
-        _translate(self)
-        return super().get_help(ctx)
+        with _told(self):
+            return super().get_help(ctx)
 
     def get_short_help_str(self, limit: int = 60) -> str:
-        _translate(self)
-        return (self.help or "").split("\n")[0]
+        with _told(self):
+            return (self.help or "").split("\n")[0]
 
 
 class Lazy(TranslatedGroup):
@@ -85,19 +95,26 @@ class Lazy(TranslatedGroup):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"gateway.cli.{COMMANDS[name]}")
-        command: click.Command = getattr(module, name)
+        command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
 
-def _translate(command: click.Command) -> None:
-    """Put the command's help into the operator's language: what it does; the examples speak for themselves."""
-    if command.help and not getattr(command, "translated", False):
+@contextlib.contextmanager
+def _told(command: click.Command) -> Iterator[None]:
+    """The command with its help in the operator's language: what it does; the examples speak for themselves."""
+    options = [param for param in command.params if isinstance(param, click.Option) and param.help]
+    kept = command.help, [option.help for option in options]
+    if command.help:
         what, mark, examples = inspect.cleandoc(command.help).partition("\n\n\b\nExamples:")
         command.help = _(what) + mark.replace("Examples:", _("Examples:")) + examples
-        for param in command.params:
-            if isinstance(param, click.Option) and param.help:
-                param.help = _(param.help)
-        command.translated = True  # type: ignore[attr-defined]
+    for option in options:
+        option.help = _(option.help or "")
+    try:
+        yield
+    finally:
+        command.help = kept[0]
+        for option, text in zip(options, kept[1], strict=True):
+            option.help = text
 
 
 def language(conf: Path) -> str:
@@ -132,6 +149,7 @@ def cli(ctx: click.Context, conf: Path) -> None:
 
 def main() -> None:
     """The entry point of the command ``gateway``."""
+    confine.leave_no_core()
     i18n.use(language(_conf_of(sys.argv)))
     cli(prog_name="gateway")
 

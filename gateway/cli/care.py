@@ -14,7 +14,7 @@ import click
 from gateway.cli import Translated, TranslatedGroup, fail
 from gateway.cli.link import do, load, located
 from gateway.cli.show import as_json, table
-from gateway.i18n import _
+from gateway.i18n import _, moment
 
 JSON = click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
 
@@ -126,9 +126,9 @@ def restore(conf: Path, file: Path, to: Path, store: str | None) -> None:
         held.close()
     manifest = back.manifest
     click.echo(_("made {at} on {node} by gateway {version}, schema {schema}").format(
-        at=manifest.made_at, node=manifest.node, version=manifest.version, schema=manifest.schema))  # fmt: skip
-    click.echo(_("store: {count} messages ({states})").format(
-        count=sum(back.messages.values()), states=", ".join(f"{_(s)} {n}" for s, n in back.messages.items())))  # fmt: skip
+        at=moment(manifest.made_at), node=manifest.node, version=manifest.version, schema=manifest.schema))  # fmt: skip
+    states = ", ".join(f"{_(state)} {count}" for state, count in back.messages.items()) or "—"
+    click.echo(_("store: {count} messages ({states})").format(count=sum(back.messages.values()), states=states))
     click.echo(_("record: {lines} lines, whole, up to place {seq}").format(lines=back.lines, seq=manifest.seq))
     click.echo(_("configuration: {count} files in {path}").format(count=len(back.conf), path=where.conf))
     text = _("put the secrets, store-key before all, into {path} (0600); then: gateway --conf {conf} run")
@@ -153,13 +153,15 @@ def maintenance(ctx: click.Context, as_json_: bool) -> None:
     rows = do(ctx.obj, "maintenance")
     if as_json_:
         as_json(rows)
-    else:
+    elif rows:
         _windows(rows)
+    else:
+        click.echo(_("no maintenance goes on"))
 
 
 def _windows(rows: list[dict[str, Any]]) -> None:
-    heads = [_("channel"), _("from"), _("until"), _("why"), _("by")]
-    table(heads, [[row["channel"] or _("all"), row["from"], row["until"], row["why"], row["by"]] for row in rows])
+    heads = [_("channel"), _("begins"), _("until"), _("why"), _("by")]
+    table(heads, [[row["channel"] or _("all"), moment(row["from"]), moment(row["until"]), row["why"], row["by"]] for row in rows])
 
 
 @maintenance.command("on")
@@ -177,7 +179,8 @@ def maintenance_on(conf: Path, minutes: int, why: str, channel: str | None) -> N
 @click.pass_obj
 def maintenance_off(conf: Path, channel: str | None) -> None:
     """End before its time; trouble that still stands is raised."""
-    _windows(do(conf, "maintenance_off", channel=channel))
+    ended = do(conf, "maintenance_off", channel=channel)
+    click.echo(_("maintenance ended: {count}").format(count=len(ended)) if ended else _("no maintenance goes on"))
 
 
 @click.command(cls=Translated)

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from gateway.cli import TranslatedGroup, fail
-from gateway.cli.reasons import reason
 from gateway.cli.show import as_json, aside, safe
 from gateway.core.errors import Malformed
 from gateway.i18n import _
+from gateway.reasons import reason
 
 HEADS = {
     "items": "item",
@@ -60,7 +60,7 @@ def test(conf: Path, file: Path, other: Path | None, as_json_: bool) -> None:
     except ConfError as error:
         for fault in error.faults:
             click.echo(str(fault), err=True)
-        fail(_("{count} faults in {conf}").format(count=len(error.faults), conf=changed), 2)
+        fail(_("faults in {conf}: {count}").format(count=len(error.faults), conf=changed), 2)
     except OSError as error:
         fail(_("cannot read {file}: {error}").format(file=changed, error=error.strerror), 2)
     total, found = 0, []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -35,6 +37,9 @@ def init(directory: Path, demo: bool, base_port: int, state: Path | None) -> Non
         directory=directory, secrets=directory / "secrets"))  # fmt: skip
     if private.exists():
         click.echo(_("carry {path} to the confidential bureau's own machine and delete it here").format(path=private))
+    if demo:
+        text = _("console, once it runs: http://127.0.0.1:{port}/ account clerk, password in {file}")
+        click.echo(text.format(port=base_port + 3, file=directory / "secrets" / "console-clerk"))
     click.echo(_("next: gateway --conf {directory} check").format(directory=directory))
 
 
@@ -48,8 +53,9 @@ def check(conf: Path, as_json_: bool) -> None:
     Examples:
       gateway --conf /etc/jibao check
     """
-    from gateway import settings
+    from gateway import roster_holes, settings
     from gateway.host import Host
+    from gateway.roster_text import FILE
 
     try:
         config = settings.check(conf, Host.load(conf))
@@ -59,11 +65,14 @@ def check(conf: Path, as_json_: bool) -> None:
         else:
             for fault in error.faults:
                 click.echo(str(fault))
-        fail(_("{count} faults in {conf}").format(count=len(error.faults), conf=conf))
-    for warning in config.warnings:
-        click.echo(str(warning), err=True)
+        fail(_("faults in {conf}: {count}").format(count=len(error.faults), conf=conf))
+    now = datetime.now(ZoneInfo(config.timezone))
+    holes = (settings.Fault(FILE, 1, "roster", one.text, grave=False) for one in roster_holes.empty(config, now))
+    warnings = [str(warning) for warning in (*config.warnings, *holes)]
+    for warning in warnings:
+        click.echo(warning, err=True)
     if as_json_:
-        as_json({"ok": True, "digest": config.digest, "warnings": [str(w) for w in config.warnings]})
+        as_json({"ok": True, "digest": config.digest, "warnings": warnings})
         return
     click.echo(
         _("{conf} is in order: {channels} channels, {transports} transports, {items} catalogue items, {offices} offices").format(

@@ -1,4 +1,4 @@
-"""``run``, ``reload`` and ``demo``."""
+"""``run``, ``reload``, ``clock`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.cli import Translated, fail
+from gateway.cli import Translated, TranslatedGroup, fail
 from gateway.cli.show import as_json
 from gateway.i18n import _
 
@@ -42,8 +42,9 @@ def run(conf: Path, log_level: str | None) -> None:
     except ConfError as error:
         for fault in error.faults:
             click.echo(str(fault), err=True)
-        fail(_("{count} faults in {conf}").format(count=len(error.faults), conf=conf))
+        fail(_("faults in {conf}: {count}").format(count=len(error.faults), conf=conf))
     logs.set_up(config.log, config.timezone, level=log_level)
+    logs.deafen()
     log = logging.getLogger("gateway.conf")
     for warning in config.warnings:
         log.warning("%s", warning)
@@ -66,12 +67,45 @@ def reload(conf: Path, as_json_: bool) -> None:
       gateway --conf /etc/jibao reload
       gateway --conf /etc/jibao reload --json
     """
+    answer = _asked(conf, "reload", seconds=120)
+    if as_json_:
+        as_json(answer)
+    else:
+        _tell(answer)
+    if not answer["reloaded"]:
+        count = len(answer["faults"])
+        fail(_("refused, faults: {count}; what was in force before goes on").format(count=count) if count else answer["error"])
+
+
+@click.group(cls=TranslatedGroup)
+def clock() -> None:
+    """The clock by which deadlines are judged."""
+
+
+@clock.command()
+@click.pass_obj
+def confirm(conf: Path) -> None:
+    """Say that the wall clock is right after it was set: what is due is judged by it again. It goes on record.
+
+    \b
+    Examples:
+      gateway clock confirm
+    """
+    off = _asked(conf, "clock_confirm")["off_by"]
+    if off:
+        click.echo(_("confirmed; it had been set by {seconds:.0f} s").format(seconds=off))
+    else:
+        click.echo(_("it was trusted already"))
+
+
+def _asked(conf: Path, name: str, *, seconds: float = 30) -> Any:
+    """The answer of the running daemon to what only it can do."""
     from gateway.control import ask
     from gateway.operations import OperationError
 
     path = socket_of(conf)
     try:
-        answer = ask(path, "reload", {}, seconds=120)
+        return ask(path, name, {}, seconds=seconds)
     except ConnectionError:
         text = _("no daemon listens at {path}; start it with: gateway --conf {conf} run")
         return fail(text.format(path=path, conf=conf))
@@ -81,14 +115,6 @@ def reload(conf: Path, as_json_: bool) -> None:
         return fail(_("no right to {path}; allowed: members of the group that owns it").format(path=path))
     except OSError as error:
         return fail(_("the daemon does not answer: {error}").format(error=type(error).__name__))
-    if as_json_:
-        as_json(answer)
-    else:
-        _tell(answer)
-    if not answer["reloaded"]:
-        count = len(answer["faults"])
-        fail(_("refused: {count} faults; what was in force before goes on").format(count=count) if count else answer["error"])
-    return None
 
 
 def _tell(answer: dict[str, Any]) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from gateway.cli.reasons import reason
 from gateway.cli.show import aside, element, figure, listed, moment, occurred, phone, safe, severity, width
 from gateway.core.model import FIGURES
 from gateway.core.render import display_number
 from gateway.i18n import _, lang
+from gateway.reasons import reason
 
 INDENT = "  "
 COLUMNS = 80

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def load(conf: Path) -> Config:
     except ConfError as error:
         for fault in error.faults:
             click.echo(str(fault), err=True)
-        return fail(_("{count} faults in {conf}").format(count=len(error.faults), conf=conf))
+        return fail(_("faults in {conf}: {count}").format(count=len(error.faults), conf=conf))
 
 
 def located(conf: Path) -> Whereabouts | Config:
@@ -37,11 +38,20 @@ def located(conf: Path) -> Whereabouts | Config:
 
 def do(conf: Path, name: str, **args: Any) -> Any:
     """Carry out an operation: in the daemon if one runs, whatever is written in ``conf`` by now, else here."""
-    path = located(conf).state / "control.sock"
+    return _do(located(conf).state, lambda: load(conf), name, args)
+
+
+def do_with(config: Config, name: str, **args: Any) -> Any:
+    """The same with a configuration that is read already, where the one on the disk may have faults."""
+    return _do(config.state, lambda: config, name, args)
+
+
+def _do(state: Path, config: Callable[[], Config], name: str, args: dict[str, Any]) -> Any:
+    path = state / "control.sock"
     try:
         return ask(path, name, args)
     except ConnectionError:
-        return _without_daemon(load(conf), name, args)
+        return _without_daemon(config(), name, args)
     except OperationError as error:
         return fail(str(error))
     except PermissionError:

@@ -10,14 +10,14 @@ from typing import Any, get_args
 
 import click
 
-from gateway.cli import Translated, TranslatedGroup, fail
+from gateway.cli import Translated, TranslatedGroup, fail, matter
 from gateway.cli.link import do
-from gateway.cli.reasons import reason
 from gateway.cli.show import as_json, element, figure, listed, moment, occurred, safe, severity, table
 from gateway.cli.show import number as parted
 from gateway.core.model import FIGURES, DeliveryState, IncidentState, MessageState
 from gateway.core.render import display_number
 from gateway.i18n import _
+from gateway.reasons import reason
 
 ALL, SCREEN = 100_000, 50
 JSON = click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
@@ -77,21 +77,28 @@ class FlagsAfterNumber(TranslatedGroup):
 
 @click.group(cls=FlagsAfterNumber, invoke_without_command=True)
 @click.argument("number")
-@click.option("--trail", is_flag=True, help="Every event of it.")
+@click.option("--trail", is_flag=True, help="The whole chain of people and times, and every event of it.")
+@click.option("--calls", is_flag=True, help="Whom to ring up, with numbers.")
 @click.option("--cap", is_flag=True, help="As a CAP 1.2 alert, XML; who took it goes on record.")
+@click.option("--paper", type=click.Path(path_type=Path, dir_okay=False),
+              help="As an official paper into this file (0600): FILE.docx or FILE.pdf; who took it goes on record.")  # fmt: skip
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="With --cap: into this file (0600), not to stdout."
 )
 @JSON
 @click.pass_context
-def incident(ctx: click.Context, number: str, trail: bool, cap: bool, output: Path | None, as_json_: bool) -> None:
+def incident(
+    ctx: click.Context, number: str, trail: bool, calls: bool, cap: bool, paper: Path | None, output: Path | None, as_json_: bool
+) -> None:
     """One incident: what is known, who has it; with a command, an action on it.
 
     \b
     Examples:
       gateway incident 123
       gateway incident 〔2026〕0123 --trail
+      gateway incident 123 --calls
       gateway incident 123 --cap --output 2026-0123.xml
+      gateway incident 123 --paper 2026-0123.docx
       gateway incident 123 ack --office 市政府值班室 --by 李值班
       gateway incident 124 merge 123 --reason 同一起车祸
     """
@@ -101,8 +108,14 @@ def incident(ctx: click.Context, number: str, trail: bool, cap: bool, output: Pa
         return
     if output is not None and not cap:
         fail(_("--output goes with --cap"), 2)
+    if paper is not None:
+        from gateway.cli.papers import of_incident
+
+        return of_incident(conf, number, paper)
     if cap:
         return _cap(do(conf, "cap", number=number), output, as_json_)
+    if calls:
+        return matter.print_calls(do(conf, "calls", number=number), as_json_)
     shown = do(conf, "incident", number=number, trail=trail)
     if as_json_:
         return as_json(shown)
@@ -160,60 +173,14 @@ def _print_incident(shown: dict[str, Any]) -> None:
              reason(d["why"])]
             for d in shown["deliveries"]]  # fmt: skip
     table(heads, rows)
+    if shown.get("duty"):
+        matter.print_stand(shown["duty"])
+    if "chain" in shown:
+        matter.print_chain(shown["chain"])
+        click.echo("\n" + _("every event:"))
     for event in shown.get("trail", []):
         rest = " ".join(f"{k}={v}" for k, v in event.items() if k not in ("at", "event"))
         click.echo(f"{moment(event['at'])}  {event['event']}  {safe(rest)}")
-
-
-@incident.command("ack")
-@click.option("--office", required=True, help="The office that has it, by id or display name.")
-@click.option("--by", "person", required=True, help="The person of that office.")
-@click.pass_obj
-def acknowledge(obj: tuple[Path, str], office: str, person: str) -> None:
-    """A named person of the office has it: what is still queued for that office stops."""
-    done = do(obj[0], "acknowledge", number=obj[1], office=office, person=person)
-    click.echo(_("{number}: {person} of {office} has it").format(
-        number=display_number(done["incident"]), person=done["person"], office=done["office"]))  # fmt: skip
-
-
-@incident.command("close")
-@click.option("--reason", required=True, help="Why; it goes on record.")
-@click.pass_obj
-def close(obj: tuple[Path, str], reason: str) -> None:
-    """Close it, with a reason."""
-    done = do(obj[0], "close", number=obj[1], reason=reason)
-    click.echo(f"{display_number(done['number'])}  {_(done['state'])}")
-
-
-@incident.command("merge")
-@click.argument("other")
-@click.option("--reason", required=True, help="Why they are one; it goes on record.")
-@click.pass_obj
-def merge(obj: tuple[Path, str], other: str, reason: str) -> None:
-    """It is the same matter as OTHER: join it to that one.
-
-    Of two figures the higher one stands and the other stays visible; nothing is added up.
-
-    \b
-    Examples:
-      gateway incident 124 merge 123 --reason 同一起车祸，两单位分别上报
-    """
-    done = do(obj[0], "merge", number=obj[1], into=other, reason=reason)
-    click.echo(f"{display_number(done['number'])}  {_(done['state'])}  {listed(done['items'])}")
-
-
-@incident.command("split")
-@click.option("--reason", required=True, help="Why they are two; it goes on record.")
-@click.pass_obj
-def split(obj: tuple[Path, str], reason: str) -> None:
-    """It was merged by mistake: open it again. The figures of the other one must then be checked.
-
-    \b
-    Examples:
-      gateway incident 124 split --reason 系另一路段的事故
-    """
-    done = do(obj[0], "split", number=obj[1], reason=reason)
-    click.echo(f"{display_number(done['number'])}  {_(done['state'])}")
 
 
 @click.command(cls=Translated)
@@ -332,11 +299,17 @@ def hold(conf: Path, id: str) -> None:
     click.echo(_(do(conf, "hold", id=id)["state"]))
 
 
+def _channel(row: dict[str, Any]) -> list[str | None]:
+    trouble = f"{moment(row['last_error_at'])} {reason(row['last_error'])}" if row["last_error"] else None
+    counts = [parted(row["last_hour"]), parted(row["backlog"])]
+    return [row["name"], row["kind"], _(row["state"]), moment(row["last_message_at"]), *counts, row["detail"], trouble]
+
+
 @click.command(cls=Translated)
 @JSON
 @click.pass_obj
 def channels(conf: Path, as_json_: bool) -> None:
-    """What is alive: each channel's state, last message and backlog.
+    """What is alive: each channel's state, last message, messages within the hour, backlog and last trouble.
 
     \b
     Examples:
@@ -346,13 +319,7 @@ def channels(conf: Path, as_json_: bool) -> None:
     if as_json_:
         as_json(rows)
     else:
-        heads = [_("channel"), _("kind"), _("state"), _("last message"), _("backlog"), _("detail")]
-        table(
-            heads,
-            [
-                [r["name"], r["kind"], _(r["state"]), moment(r["last_message_at"]), parted(r["backlog"]), r["detail"]]
-                for r in rows
-            ],
-        )
+        heads = [_("channel"), _("kind"), _("state"), _("last message"), _("last hour"), _("backlog")]
+        table([*heads, _("detail"), _("last trouble")], [_channel(row) for row in rows])
     if any(r["state"] == "down" for r in rows):
         fail(_("a channel is down"))

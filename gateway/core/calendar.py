@@ -7,7 +7,8 @@ always on duty, and says so by ``known=False``.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -54,6 +55,33 @@ class Calendar(Struct, frozen=True, kw_only=True):
         if shifted is not None:
             why = f"{why}（{shifted}调休上班）"
         return Moment(at=at, local=local, working=working, known=True, why=why)
+
+    def next_change(self, at: datetime, within_days: int = 60) -> datetime | None:
+        """The first instant after ``at`` at which working hours begin or end; None where none does ``within_days``."""
+        moment = self.moment(at)
+        zone = ZoneInfo(self.timezone)
+        edges = sorted({0, *(minute for interval in self.hours for minute in interval if minute < DAY)})
+        for ahead in range(within_days + 1):
+            day = moment.local.date() + timedelta(days=ahead)
+            for minute in edges:
+                edge = datetime.combine(day, time(minute // 60, minute % 60), zone)
+                if edge > at and self.moment(edge).working != moment.working:
+                    return edge
+        return None
+
+    def working(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """The stretches of [start, end) in working hours, in order, in the city's time; an unknown year has none."""
+        zone = ZoneInfo(self.timezone)
+        start, end = start.astimezone(zone), end.astimezone(zone)
+        for offset in range((end.date() - start.date()).days + 1):
+            day = start.date() + timedelta(days=offset)
+            if day.year not in self.years or self._day_off(day) is not None:
+                continue
+            midnight = datetime.combine(day, time(), zone)
+            for first, until in self.hours:
+                begun, ended = max(start, midnight + timedelta(minutes=first)), min(end, midnight + timedelta(minutes=until))
+                if begun < ended:
+                    yield begun, ended
 
     def _day_off(self, day: date) -> str | None:
         """Why nobody works on ``day`` of a known year; None on a working day."""

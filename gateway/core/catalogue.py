@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from gateway.core.conditions import Condition, parse_concepts, parse_condition
+from gateway.core.conditions import NO, Condition, parse_concepts, parse_condition
 from gateway.core.model import Classification, Doubt, Match, Report
 from gateway.core.parsing import ParseFault, ParseFaults, Table
 from gateway.core.severity import Classed, Scale, event_class, parse_classes, parse_scale
@@ -31,6 +31,8 @@ class Item(Struct, frozen=True, kw_only=True):
     condition: Condition
     sensitive: bool = False
     kinds: tuple[str, ...] = ()
+    needs: frozenset[str] | None = None
+    """What ``condition.needs()`` says: most texts name none of the concepts of most items."""
 
 
 class Catalogue(Struct, frozen=True, kw_only=True):
@@ -96,15 +98,17 @@ def _items(root: Table, concepts: Mapping[str, Words], kinds: Mapping[str, Any])
         if "condition" not in table.data:
             table.fault(("condition",), "is missing", "a condition")
         below = Table(table.data.get("condition", {}), (*table.path, "condition"), root.faults)
+        condition = parse_condition(below, concepts) if "condition" in table.data else Condition(form="any")
         made.append(
             Item(
                 id=name,
                 title=table.text("title"),
                 text=table.text("text"),
                 source=table.text("source"),
-                condition=parse_condition(below, concepts) if "condition" in table.data else Condition(form="any"),
+                condition=condition,
                 sensitive=table.flag("sensitive"),
                 kinds=table.texts("kinds"),
+                needs=condition.needs(),
             )
         )
     if not made:
@@ -132,7 +136,8 @@ def classify(catalogue: Catalogue, report: Report, *, subject: str = "") -> Clas
     sensitive = report.sensitive
     kinds = [kind for kind, words in catalogue.kinds.items() if any(text.hits(word) for word in words)]
     for item in catalogue.items:
-        answer = item.condition.judge(report, text)
+        named = item.needs is None or not item.needs.isdisjoint(text.may_name)
+        answer = item.condition.judge(report, text) if named else NO
         if item.id in report.cites:
             met.append(Match(item=item.id, why=_why(item, answer.why, f"来报引用{item.id}")))
         elif answer.met:

@@ -30,7 +30,10 @@ _FORMS = {"year": "%Y", "month": "%Y-%m", "day": "%Y-%m-%d", "hour": "%Y-%m-%dT%
 
 
 class Clock(Struct, frozen=True, kw_only=True):
-    """One limit of conf/clocks.toml. ``responsible`` is who answers for it: the reporting unit or the city's office."""
+    """One limit of conf/clocks.toml. ``responsible`` is who answers for it: the reporting unit or the city's office.
+
+    ``judgement`` is what passing it is called; what is still not done ``missed_minutes`` after the start is 漏报 (0: never).
+    """
 
     id: str
     title: str
@@ -38,6 +41,8 @@ class Clock(Struct, frozen=True, kw_only=True):
     stopped_by: Stop
     responsible: Literal["unit", "office"]
     warn_minutes: int = 0
+    judgement: str = "迟报"
+    missed_minutes: int = 0
     source: str = ""
 
 
@@ -52,12 +57,14 @@ class ClockState(Struct, frozen=True, kw_only=True):
 
 
 def parse(data: object) -> tuple[Clock, ...]:
-    """The clocks of conf/clocks.toml. Raises ``ParseFaults``."""
+    """The clocks of the profile that conf/clocks.toml names; all profiles are checked. Raises ``ParseFaults``."""
     root = Table(data, (), [])
-    root.only("clock")
+    root.only("profile", "clock")
+    profile = root.text("profile", "city")
     made: list[Clock] = []
+    profiles: set[str] = set()
     for table in root.tables("clock"):
-        table.only("id", "title", "minutes", "stopped_by", "responsible", "warn_minutes", "source")
+        table.only(*Clock.__struct_fields__, "profile")
         fields: dict[str, Any] = {
             "id": table.text("id"),
             "title": table.text("title"),
@@ -65,15 +72,25 @@ def parse(data: object) -> tuple[Clock, ...]:
             "stopped_by": table.choice("stopped_by", tuple(STOPS)),
             "responsible": table.choice("responsible", ("unit", "office")),
             "warn_minutes": table.number("warn_minutes", 0),
+            "judgement": table.choice("judgement", ("迟报", "漏报"), "迟报"),
+            "missed_minutes": table.number("missed_minutes", 0),
             "source": table.text("source", ""),
         }
         clock = Clock(**fields)
-        if clock.id in {earlier.id for earlier in made}:
-            table.fault(("id",), f"{clock.id!r} is used twice", "each id once")
+        its = table.text("profile", "city")
+        profiles.add(its)
         if clock.warn_minutes >= clock.minutes:
             table.fault(("warn_minutes",), "is not less than minutes", f"0 to {clock.minutes - 1}")
+        if 0 < clock.missed_minutes <= clock.minutes:
+            table.fault(("missed_minutes",), "is not more than minutes", f"0, or more than {clock.minutes}")
+        if its != profile:
+            continue
+        if clock.id in {earlier.id for earlier in made}:
+            table.fault(("id",), f"{clock.id!r} is used twice", "each id once")
         made.append(clock)
-    if not made:
+    if profiles and profile not in profiles:
+        root.fault(("profile",), f"{profile!r} has no clock", ", ".join(sorted(profiles)))
+    elif not made:
         root.fault(("clock",), "is missing", "[[clock]]")
     root.done()
     return tuple(made)

@@ -52,6 +52,9 @@ class Answer(Struct, frozen=True):
     open: tuple[str, ...] = ()
 
 
+NO = Answer(False)
+
+
 class Condition(Struct, frozen=True, kw_only=True):
     """One condition of the catalogue, checked. ``form`` says which of its fields count."""
 
@@ -63,23 +66,35 @@ class Condition(Struct, frozen=True, kw_only=True):
     unstated: Literal["doubt", "no"] = "doubt"
     name: str = field(default="")
 
+    def needs(self) -> frozenset[str] | None:
+        """Concepts of which a text must name one, or the answer is no; None where that depends on more than words."""
+        if self.form in ("term", "near", "clause"):
+            return frozenset(self.concepts[:1])
+        needed = [part.needs() for part in self.parts]
+        if self.form == "all":
+            return min((one for one in needed if one is not None), key=len, default=None)
+        if self.form == "any" and all(one is not None for one in needed):
+            return frozenset[str]().union(*(one for one in needed if one is not None))
+        return None
+
     def judge(self, report: Report, text: Text) -> Answer:
         """What ``report`` and its ``text`` say to this condition."""
-        if self.form == "threshold":
+        form = self.form
+        if form == "term":
+            hits = text.hits(self.concepts[0])
+            return Answer(True, (f"“{hits[0][1]}”",)) if hits else NO
+        if form == "all":
+            return _both(self.parts, report, text)
+        if form == "any":
+            return _either([part.judge(report, text) for part in self.parts])
+        if form == "threshold":
             return self._threshold(report)
-        if self.form == "stated":
+        if form in ("near", "clause"):
+            return self._near(text)
+        if form == "stated":
             figure = figure_of(report, self.fields[0])
             return Answer(figure is not None and bool(figure.value))
-        if self.form == "term":
-            hits = text.hits(self.concepts[0])
-            return Answer(True, (f"“{hits[0][1]}”",)) if hits else Answer(False)
-        if self.form in ("near", "clause"):
-            return self._near(text)
-        if self.form == "none":
-            return Answer(all(part.judge(report, text).met is False for part in self.parts))
-        if self.form == "all":
-            return _both(part.judge(report, text) for part in self.parts)
-        return _either([part.judge(report, text) for part in self.parts])
+        return Answer(all(part.judge(report, text).met is False for part in self.parts))
 
     def _near(self, text: Text) -> Answer:
         first, *others = self.concepts
@@ -88,17 +103,19 @@ class Condition(Struct, frozen=True, kw_only=True):
             along = [next((w for place, w in text.hits(other) if left <= place < right), None) for other in others]
             if all(along):
                 return Answer(True, ("“" + "…".join([word, *(w for w in along if w)]) + "”",))
-        return Answer(False)
+        return NO
 
     def _threshold(self, report: Report) -> Answer:
         figures = [figure_of(report, name) for name in self.fields]
+        if self.unstated == "no" and not any(figures):
+            return NO
         stated = [n for n, f in zip(self.fields, figures, strict=True) if f is not None and f.value is not None]
         label = self.name if self.name and len(stated) == len(self.fields) else "、".join(NAMES[n] for n in stated or self.fields)
         unit = UNITS.get(self.fields[0], "人")
-        low = sum(f.value for f in figures if f is not None and f.value is not None)
+        low = sum(f.least or 0 for f in figures if f is not None and f.value is not None)
         if stated and low >= self.at_least:
             return Answer(True, (f"{label} {amount(low, unit)} ≥ {amount(self.at_least, unit)}",))
-        hurt = any(f is not None and f.value is not None for f in (report.deaths, report.injured))
+        hurt = any(f is not None and f.value is not None for f in map(_bounded, (report.deaths, report.injured)))
         unstated = [n for n, f in zip(self.fields, figures, strict=True) if f is None and not (hurt and n in _HURT)]
         unknown = [name for name, f in zip(self.fields, figures, strict=True) if f is not None and f.value is None]
         if unknown:
@@ -107,7 +124,7 @@ class Condition(Struct, frozen=True, kw_only=True):
             return Answer(None, open=(f"{label}{loose}，标准为 {amount(self.at_least, unit)}",))
         if unstated and self.unstated == "doubt":
             return Answer(None, open=tuple(f"未报{NAMES[name]}" for name in unstated))
-        return Answer(False)
+        return NO
 
 
 def amount(value: float, unit: str) -> str:
@@ -128,11 +145,11 @@ def _may_reach(figures: list[Figure | None], limit: float, unit: str) -> str | N
     stated = [f for f in figures if f is not None and f.value is not None]
     if not stated:
         return None
-    high = sum(f.max if f.max is not None else (f.value or 0) for f in stated)
-    if any(f.max is not None for f in stated) and high >= limit:
-        return f"在 {_shown(sum(f.value or 0 for f in stated))} 至 {amount(high, unit)}之间"
+    low, high = sum(f.least or 0 for f in stated), sum(f.most or 0 for f in stated)
+    if high > low and high >= limit:
+        return f"在 {_shown(low)} 至 {amount(high, unit)}之间"
     if any(f.qualifier == "at_least" and f.value for f in stated):
-        return f"至少 {amount(sum(f.value or 0 for f in stated), unit)}"
+        return f"至少 {amount(low, unit)}"
     return None
 
 
@@ -141,33 +158,43 @@ def figure_of(report: Report, name: str) -> Figure | None:
     if name == "casualties":
         return _casualties(report)
     if name == "unaccounted":
-        known = [f for f in (report.missing, report.trapped) if f is not None and f.value is not None]
-        return max(known, key=lambda f: f.value or 0) if known else (report.missing or report.trapped)
+        known = [f for f in map(_bounded, (report.missing, report.trapped)) if f is not None and f.value is not None]
+        return max(known, key=lambda f: (f.least or 0, f.most or 0)) if known else (report.missing or report.trapped)
     figure: Figure | None = getattr(report, name)
     if figure is None and name == "seriously_injured" and report.injured is not None and report.injured.value == 0:
         return report.injured
-    return figure
+    return _bounded(figure)
+
+
+def _bounded(figure: Figure | None) -> Figure | None:
+    """数十人 counts as the ten that it is at the least."""
+    if figure is None or figure.value is not None or figure.low is None:
+        return figure
+    return Figure(value=figure.low, qualifier="at_least", evidence=figure.evidence)
 
 
 def _casualties(report: Report) -> Figure | None:
-    stated = report.casualties
-    parts = [f for f in (report.deaths, report.injured) if f is not None]
+    stated = _bounded(report.casualties)
+    parts = [f for f in map(_bounded, (report.deaths, report.injured)) if f is not None]
     known = [f for f in parts if f.value is not None]
-    total = sum(f.value or 0 for f in known)
-    if stated is not None and stated.value is not None and stated.value >= total:
+    total = sum(f.least or 0 for f in known)
+    if stated is not None and stated.value is not None and (stated.least or 0) >= total:
         return stated
     if not parts:
         return None
     if len(known) < len(parts) and not total:
         return Figure(value=None, qualifier="unknown")
-    high = sum((f.max if f.max is not None else f.value) or 0 for f in known)
+    high = sum(f.most or 0 for f in known)
     loose = len(known) < len(parts) or any(f.qualifier == "at_least" for f in known)
-    return Figure(value=total, max=high if high > total else None, qualifier="at_least" if loose else "exact")
+    if high > total:
+        return Figure(value=high, low=total, max=high, qualifier="at_least" if loose else "range")
+    return Figure(value=total, qualifier="at_least" if loose else "exact")
 
 
-def _both(judged: Iterable[Answer]) -> Answer:
+def _both(parts: Iterable[Condition], report: Report, text: Text) -> Answer:
     answers = []
-    for answer in judged:
+    for part in parts:
+        answer = part.judge(report, text)
         if answer.met is False:
             return answer
         answers.append(answer)
@@ -182,10 +209,10 @@ def _either(answers: list[Answer]) -> Answer:
     met = [a for a in answers if a.met]
     if met:
         return Answer(True, tuple(reason for a in met for reason in a.why))
-    doubts = tuple(reason for a in answers for reason in a.open)
-    if any(a.met is None for a in answers):
-        return Answer(None, open=doubts)
-    return Answer(False)
+    unknown = [a for a in answers if a.met is None]
+    if unknown:
+        return Answer(None, open=tuple(reason for a in answers for reason in a.open))
+    return NO
 
 
 def parse_concepts(root: Table) -> dict[str, Words]:

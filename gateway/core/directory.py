@@ -21,13 +21,14 @@ UnitRole = Literal["unit", "superior", "leader", "media", "public"]
 
 class Person(Struct, frozen=True, kw_only=True):
     """A named person: a duty officer of an office, or an informant (信息员) of a unit. ``phone`` is E.164; ``senders``
-    are the forms in which the number and the mail address may come in."""
+    are the forms in which the number and the mail address may come in, ``login`` the user of this host that is this person."""
 
     name: str
     phone: str = ""
     mail: str = ""
     role: str = ""
     senders: tuple[str, ...] = ()
+    login: str = ""
 
 
 class Office(Struct, frozen=True, kw_only=True):
@@ -72,6 +73,16 @@ def sender_key(sender: str) -> str:
     return re.sub(r"\D", "", text)
 
 
+SENDER = "sender:"
+"""What the destination of an answer begins with; the id of the answered message follows."""
+REPORTER = "报送人"
+
+
+def sender_of(message: str) -> str:
+    """The destination that is whoever sent ``message`` (its id)."""
+    return SENDER + message
+
+
 class Directory(Struct, frozen=True, kw_only=True):
     """All offices and units, with their look-ups. Make it with ``Directory.of``."""
 
@@ -79,6 +90,7 @@ class Directory(Struct, frozen=True, kw_only=True):
     units: tuple[Unit, ...]
     by_office: dict[str, Office]
     by_sender: dict[str, Unit]
+    by_person: dict[str, tuple[tuple[str, str], ...]] = {}
 
     @classmethod
     def of(cls, offices: Iterable[Office], units: Iterable[Unit] = ()) -> Directory:
@@ -93,15 +105,22 @@ class Directory(Struct, frozen=True, kw_only=True):
             for sender in unit.senders:
                 by_sender.setdefault(sender_key(sender), unit)
         by_sender.pop("", None)
-        return cls(offices=kept, units=known, by_office=by_office, by_sender=by_sender)
+        by_person: dict[str, tuple[tuple[str, str], ...]] = {}
+        for office in kept:
+            for person in office.persons:
+                for key in {sender_key(sender) for sender in person.senders} - {""}:
+                    by_person[key] = (*by_person.get(key, ()), (office.id, person.name))
+        return cls(offices=kept, units=known, by_office=by_office, by_sender=by_sender, by_person=by_person)
 
     def office(self, key: str) -> Office | None:
         """The office of that id or display name."""
         return self.by_office.get(key.strip())
 
     def name(self, key: str) -> str:
-        """The display name of an office given by id or name; ``key`` itself where it is not known."""
+        """The display name of an office by id or name, or of whoever sent a message; ``key`` itself where it is not known."""
         office = self.office(key)
+        if office is None and key.startswith(SENDER):
+            return REPORTER
         return office.name if office else key
 
     def unit(self, sender: str) -> Unit | None:
@@ -115,6 +134,10 @@ class Directory(Struct, frozen=True, kw_only=True):
         if unit is None:
             return None
         return next((p for p in unit.informants if key in map(sender_key, p.senders)), None)
+
+    def persons(self, sender: str) -> tuple[tuple[str, str], ...]:
+        """The duty persons whose own number or address this is, as (office id, name); one person may serve several offices."""
+        return self.by_person.get(sender_key(sender), ())
 
     def departments(self) -> tuple[Office, ...]:
         """The departments that co-operate (police, safety, transport …)."""

@@ -23,6 +23,12 @@ _PLAIN = dict(zip(_TRADITIONAL, _SIMPLIFIED, strict=True)) | {
     "，": "，", "…": "…", "—": "—", "–": "-", "−": "-", "‐": "-", "〜": "~", "☆": "★", "＊": "*", "｜": "|", "▪": "·", "•": "·", "・": "·",
 }  # fmt: skip
 
+MAY_FOLD = (
+    "\\x00-\\x09\\x0b-\\x1f\\x7f-\\u3000\\u3003-\\u4dff\\ua000-\\uff0b\\uff0d-\\uffff\\U00010000-\\U0010ffff"
+    + "".join(char for char in _PLAIN if "\u4e00" <= char <= "\u9fff")
+)
+"""The characters that may stand for others, as the inside of a regular expression's class: most of a text is none of them."""
+
 
 def fold_char(char: str) -> str:
     """What one character stands for: usually one character, none for invisible ones, more for ㎡ and the like.
@@ -47,4 +53,19 @@ def fold_char(char: str) -> str:
 
 def fold(text: str) -> str:
     """``text`` folded character by character, with white space removed: for looking words up, not for reading figures."""
-    return "".join(piece for char in text if not (piece := fold_char(char)).isspace())
+    return text.translate(_FOLDED)
+
+
+class _Folded(dict[int, str]):
+    """What characters stand for, without white space, as ``str.translate`` asks for it; those of late are remembered."""
+
+    def __missing__(self, code: int) -> str:
+        folded = fold_char(chr(code))
+        piece = "" if folded.isspace() else folded
+        if len(self) < _REMEMBERED:
+            self[code] = piece
+        return piece
+
+
+_REMEMBERED = 20_000
+_FOLDED = _Folded()

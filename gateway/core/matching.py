@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from gateway.core.folding import fold
-from gateway.core.model import FIGURES, Figure, Incident, Occurred, Other, Place, Report
+from gateway.core.model import Incident, Occurred, Report
 from gateway.core.parsing import Table
+from gateway.core.whereabouts import numbers_differ, shared_name
 
 
 class MessageFacts(Struct, frozen=True, kw_only=True):
-    """What is known of a message beside its text. ``unit`` is the reporting unit as stated, else as the directory knows it."""
+    """What is known of a message beside its text. ``unit`` is the reporting unit as stated, else as the directory knows it;
+    ``answers`` the id of the incident that a mail of ours was about which this one answers."""
 
     channel: str
     sender: str
@@ -28,6 +29,7 @@ class MessageFacts(Struct, frozen=True, kw_only=True):
     subject: str = ""
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
+    answers: str | None = None
     kinds: tuple[str, ...] = ()
     unit: str | None = None
 
@@ -87,14 +89,6 @@ class Verdict(Struct, frozen=True, kw_only=True):
     proposed: tuple[str, ...] = ()
 
 
-class Revision(Struct, frozen=True, kw_only=True):
-    """A fact that a further report changed."""
-
-    field: str
-    old: Any
-    new: Any
-
-
 _CALLED = re.compile(
     r"(?:报的|那起|昨天的?|昨晚的?)([一-鿿]{2,12}?)(?:那个?事|的?事情?|这个?事|一事|事故|事件|的情况|[,，。:：]|$)"
 )
@@ -114,7 +108,9 @@ def match(report: Report, facts: MessageFacts, candidates: Sequence[Candidate], 
         if _another_event(report, facts, found, rules):
             return Verdict(action="new", why="回复中似为另一事件", certain=False, proposed=(found.incident.number,))
         return _joined(found, facts, "回复原邮件")
-    recent = [c for c in pool if facts.received_at - c.last_report_at <= timedelta(hours=rules.follow_hours)]
+    # In their own zone: two instants of different zones take several times as long to compare.
+    since = (facts.received_at - timedelta(hours=rules.follow_hours)).astimezone(UTC)
+    recent = [c for c in pool if c.last_report_at >= since]
     follows = report.kind in ("续报", "终报") or report.correction or report.withdrawal or _refers_back(report)
     if follows and (verdict := _by_words(report, facts, recent, rules)):
         return verdict
@@ -129,17 +125,21 @@ def _by_number(report: Report, pool: Sequence[Candidate]) -> Candidate | None:
     cited = report.refers_to
     if not cited:
         return None
-    tail = cited.partition("-")[2] or cited
-    exact = [c for c in pool if c.incident.number == cited]
-    loose = [c for c in pool if "-" not in cited and c.incident.number.partition("-")[2].lstrip("0") == tail.lstrip("0")]
-    found = exact or loose
+    found = [c for c in pool if c.incident.number == cited]
+    if not found and "-" not in cited:
+        tail = cited.lstrip("0")
+        found = [c for c in pool if c.incident.number.partition("-")[2].lstrip("0") == tail]
     return max(found, key=lambda c: c.last_report_at) if found else None
 
 
 def _by_thread(facts: MessageFacts, pool: Sequence[Candidate]) -> Candidate | None:
     """In-Reply-To is trusted; References only where the subject agrees."""
+    if not (facts.in_reply_to or facts.answers or facts.references):
+        return None
     for candidate in pool:
         if facts.in_reply_to and facts.in_reply_to in candidate.message_ids:
+            return candidate
+        if facts.answers and facts.answers == candidate.incident.id:
             return candidate
     subject = _bare_subject(facts.subject)
     for candidate in pool:
@@ -155,7 +155,7 @@ def _another_event(report: Report, facts: MessageFacts, candidate: Candidate, ru
         return False
     apart = _minutes_apart(report.occurred, theirs.occurred)
     kinds, known = set(facts.kinds), set(candidate.incident.kinds)
-    elsewhere = _counties_differ(report, theirs) or bool(report.place and theirs.place and not _shared_name(report, theirs))
+    elsewhere = _counties_differ(report, theirs) or bool(report.place and theirs.place and not shared_name(report, theirs))
     other = bool(kinds and known and not kinds & known) or elsewhere
     return apart is not None and apart > rules.likely_minutes and other
 
@@ -205,16 +205,23 @@ def _nothing_else_meant(report: Report, facts: MessageFacts, candidate: Candidat
 def _kinship(report: Report, facts: MessageFacts, candidate: Candidate, rules: MatchRules) -> int:
     theirs = candidate.incident.report
     source = _same_source(candidate, facts)
-    if _counties_differ(report, theirs) and not (source and len(_shared_name(report, theirs)) >= rules.long_name):
+    if _counties_differ(report, theirs) and not (source and len(shared_name(report, theirs)) >= rules.long_name):
         return 0
     score = 2 * source + _recalled(report, theirs)
     score += 2 * bool(set(facts.kinds) & set(candidate.incident.kinds))
     score += 1 if report.place and theirs.place and report.place.county == theirs.place.county else 0
-    score += 2 * bool(_shared_name(report, theirs))
+    score += 2 * bool(shared_name(report, theirs))
     score += 2 if _minutes_apart(report.occurred, theirs.occurred) == 0 else 0
-    if report.occurred and theirs.occurred and report.occurred.value[:10] != theirs.occurred.value[:10]:
-        score -= 2
-    return score
+    # 昨晚 around midnight is a day off; two days are another event, whatever else agrees.
+    days = _days_apart(report.occurred, theirs.occurred)
+    return score - (0 if days == 0 else 2 if days == 1 or report.correction else 4)
+
+
+def _days_apart(ours: Occurred | None, theirs: Occurred | None) -> int:
+    """Days between two times; 0 where one of them is not known to the day."""
+    if ours is None or theirs is None or min(len(ours.value), len(theirs.value)) < 10:
+        return 0
+    return abs((date.fromisoformat(ours.value[:10]) - date.fromisoformat(theirs.value[:10])).days)
 
 
 def _recalled(ours: Report, theirs: Report) -> int:
@@ -227,8 +234,10 @@ def _recalled(ours: Report, theirs: Report) -> int:
 
 
 def _counties_differ(ours: Report, theirs: Report) -> bool:
-    first, second = (r.place.county if r.place else None for r in (ours, theirs))
-    return first is not None and second is not None and first != second
+    first, second = ours.place, theirs.place  # asked of every candidate
+    if first is None or second is None or first.county is None or second.county is None:
+        return False
+    return bool(first.county != second.county)
 
 
 def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], rules: MatchRules) -> Verdict:
@@ -238,9 +247,11 @@ def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], 
         if _counties_differ(report, theirs):
             continue
         apart = _minutes_apart(report.occurred, theirs.occurred)
+        if theirs.occurred is None and facts.sender in candidate.senders:
+            apart = _minutes_before(report.occurred, candidate.last_report_at, facts.received_at)
         if apart is None or apart > rules.likely_minutes:
             continue
-        shared = _shared_name(report, theirs)
+        shared = shared_name(report, theirs)
         if not set(facts.kinds) & set(candidate.incident.kinds):
             # 斗殴 and 打架, 坠河 and 掉河里: one may have no word of the catalogue for it. A long name then decides.
             if len(shared) < rules.long_name:
@@ -249,7 +260,7 @@ def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], 
             if all(told) and not (told[0] | told[1] == set(rules.brawl_kinds) and _same_deaths(report, theirs)):
                 likely.append(candidate)
                 continue
-        if apart <= rules.same_minutes and shared and _same_county(report, theirs) and not _numbers_differ(report, theirs):
+        if apart <= rules.same_minutes and shared and _same_county(report, theirs) and not numbers_differ(report, theirs):
             action: Literal["attach", "merge"] = "attach" if _same_source(candidate, facts) else "merge"
             why = f"同类、同地（{shared}）、同时：{candidate.incident.number}"
             return Verdict(action=action, incident=candidate.incident.id, why=why)
@@ -265,12 +276,6 @@ def _same_county(ours: Report, theirs: Report) -> bool:
     return bool(ours.place and theirs.place and ours.place.county and ours.place.county == theirs.place.county)
 
 
-def _numbers_differ(ours: Report, theirs: Report) -> bool:
-    """二号仓库 and 七号仓库, 解放路12号 and 解放路86号: what is numbered apart is not one place."""
-    first, second = (set(_NUMBERED.findall(fold(r.place.text))) if r.place else set() for r in (ours, theirs))
-    return bool(first and second and not first & second)
-
-
 def _minutes_apart(ours: Occurred | None, theirs: Occurred | None) -> int | None:
     """Minutes between two times, compared as finely as both are known; None where one is not."""
     if ours is None or theirs is None:
@@ -282,180 +287,13 @@ def _minutes_apart(ours: Occurred | None, theirs: Occurred | None) -> int | None
     return int(abs((first - second).total_seconds()) // 60)
 
 
-def _shared_name(ours: Report, theirs: Report) -> str:
-    """The longest stretch of three characters or more that both name as the place, beside the county's own name."""
-    found = max(_named_in(theirs.place, ours.text), _named_in(ours.place, theirs.text), key=len)
-    return found or _venue(ours, theirs) or _shared_road(ours.text, theirs.text)
-
-
-def _shared_road(ours: str, theirs: str) -> str:
-    """A numbered road that both texts name, however they write it."""
-    both = [set(_NUMBERED_ROAD.findall(_roads(fold(text[:2000])))) for text in (ours, theirs)]
-    return min(both[0] & both[1], default="")
-
-
-def _venue(ours: Report, theirs: Report) -> str:
-    """A street or house that both texts name, where one of them is read as no finer than its county."""
-    if all(r.place is None or r.place.text not in (r.place.county, r.place.city) for r in (ours, theirs)):
-        return ""
-    # 石桥县 is no bridge that both stand at.
-    counties = {part for r in (ours, theirs) if r.place for part in (r.place.county, r.place.city) if part}
-    first, text = fold(ours.text[:300]), fold(theirs.text[:300])
-    for county in counties:
-        first, text = first.replace(county, "|"), text.replace(county, "|")
-    names = (name for name in _VENUE.findall(first) if name in text)
-    return max(names, key=len, default="")
+def _minutes_before(ours: Occurred | None, told: datetime, received: datetime) -> int | None:
+    """着火，具体后报, and then the time: how long before that first word it was; None where it was later or is not known."""
+    if ours is None or ours.precision != "minute":
+        return None
+    apart = told.astimezone(received.tzinfo).replace(tzinfo=None) - datetime.fromisoformat(ours.value)
+    return int(apart.total_seconds() // 60) if apart >= timedelta() else None
 
 
 def _same_deaths(ours: Report, theirs: Report) -> bool:
     return bool(ours.deaths and theirs.deaths and ours.deaths.value and ours.deaths.value == theirs.deaths.value)
-
-
-_NUMBERED_ROAD = re.compile(r"[国省县]道\d{3}")
-_SPOKEN = {char: str(number) for number, char in enumerate("零一二三四五六七八九")} | {"〇": "0", "幺": "1"}
-_ROAD = re.compile(
-    r"(?P<spoken>[零〇一二三四五六七八九幺]{3})(?P<a>[国省县]道)|[GSgs]?(?P<number>\d{3})(?P<b>[国省县]道)|国道[Gg](?P<g>\d{3})|省道[Ss](?P<s>\d{3})"
-)
-
-
-def _roads(text: str) -> str:
-    """三一零国道, 310国道 and 国道G310 are 国道310."""
-
-    def plain(found: re.Match[str]) -> str:
-        if found["spoken"]:
-            return found["a"] + "".join(_SPOKEN[char] for char in found["spoken"])
-        if found["number"]:
-            return found["b"] + found["number"]
-        return f"国道{found['g']}" if found["g"] else f"省道{found['s']}"
-
-    return _ROAD.sub(plain, text)
-
-
-def _named_in(place: Place | None, words: str) -> str:
-    if place is None:
-        return ""
-    name, text = _roads(fold(place.text)), _roads(fold(words[:2000]))
-    for part in (place.county, place.city):
-        if part:
-            name = name.replace(part, "|")
-    best = ""
-    for start in range(len(name)):
-        if name[start] == "号":
-            continue
-        size = max(len(best) + 1, 3)
-        while start + size <= len(name) and "|" not in name[start : start + size] and name[start : start + size] in text:
-            best = name[start : start + size]
-            size += 1
-    return best
-
-
-_VENUE = re.compile(
-    r"(?:(?<=[,，。;；:：])|(?<=[于在]))[一-鿿]{1,10}(?:[路街巷]|歌厅|酒店|饭店|商场|商店|市场|广场|小区|学校|中学|小学|医院|[工煤]厂|煤矿|[村桥站])"
-    r"(?:[一-鿿]{1,6}(?:歌厅|酒店|饭店|商场|商店|市场|广场|小区|学校|医院))?"
-)
-_NUMBERED = re.compile(r"[0-9一二三四五六七八九十百]+(?=号)")
-_KEPT = ("kind", "number", "correction", "withdrawal", "text", "refers_to", "noise", "drill", "marking", "evidence")
-_ONCE = ("place", "unit", "reporter", "phone", "occurred", "casualties")
-_LISTS = ("measures", "next_steps", "cites")
-
-
-DIFFER = "两单位所报不一致，取较大者"
-"""Why a figure was taken where two units differ; the unit that stated it stands behind in brackets, where it is known."""
-
-
-def combine(old: Report, new: Report, *, another: bool = False, unit: str | None = None) -> tuple[Report, tuple[Revision, ...]]:
-    """An incident's facts after a further report: what was stated last wins, nothing is added up.
-
-    Where ``another`` unit than before reports, a lower figure never takes the place of a higher one: both stay, and only a
-    further report of the unit that stated the higher one, or a correction, settles it. ``unit`` is who reports now, where the
-    text does not say. The text is that of the newer report; what is carried over from the older one loses its evidence, whose
-    offsets count in another text.
-    """
-    unit = new.unit or unit
-    changes: dict[str, Any] = {name: getattr(new, name) for name in _KEPT}
-    revisions: list[Revision] = []
-    for name in FIGURES:
-        before_, now_ = getattr(old, name), getattr(new, name)
-        if now_ is not None and not new.correction and (another or _unsettled(before_, unit)):
-            chosen = _higher(before_, now_, old.unit, unit)
-        else:
-            chosen = _figure(before_, now_, new)
-        changes[name] = chosen
-        before, after = _value(before_), _value(chosen)
-        if before != after:
-            revisions.append(Revision(field=name, old=before, new=after))
-    for name in (*_ONCE, "cause", "attitude", "signed_by"):
-        before, now = getattr(old, name), getattr(new, name)
-        fresh = now is not None and (before is None or name in ("cause", "attitude", "signed_by", "casualties") or new.correction)
-        fresh = fresh or (name == "occurred" and _finer(before, now))
-        changes[name] = now if fresh else _bare(before)
-        if fresh and before is not None and _named(before) != _named(now):
-            revisions.append(Revision(field=name, old=_named(before), new=_named(now)))
-    for name in _LISTS:
-        changes[name] = tuple(dict.fromkeys((*getattr(old, name), *getattr(new, name))))
-    changes["sensitive"] = old.sensitive or new.sensitive
-    return replace(old, **changes), tuple(revisions)
-
-
-def _unsettled(old: Figure | None, unit: str | None) -> bool:
-    """Whether two units differ on ``old`` and ``unit`` is not known to be the one whose figure was taken."""
-    if old is None or not old.why.startswith(DIFFER):
-        return False
-    taken = old.why[len(DIFFER) :].strip("（）")
-    return not (unit and taken and (unit in taken or taken in unit))
-
-
-def _higher(old: Figure | None, new: Figure, before: str | None, unit: str | None) -> Figure | None:
-    """The higher of two units' figures, the other one kept beside it. A bound that the other figure meets is no other figure."""
-    if old is None or old.value is None or new.value is None:
-        return new if old is None or old.value is None else _bare(old)
-    if new.value <= old.value and (new.value == old.value or new.qualifier == "at_least"):
-        return _bare(old) if old.why or new.qualifier != "exact" else new
-    known = _bare(old)
-    others = known.others if known.why.startswith(DIFFER) else ()
-    if new.value > old.value:
-        if old.qualifier == "at_least":
-            return replace(new, others=others, why=_differ(unit)) if others else new
-        beside = _other(known)
-        return replace(new, others=_each((*others, beside)), why=_differ(unit))
-    why = known.why if others else _differ(before)
-    return replace(known, others=_each((*others, _other(_bare(new)))), why=why)  # type: ignore[no-any-return]
-
-
-def _differ(unit: str | None) -> str:
-    return f"{DIFFER}（{unit}）" if unit else DIFFER
-
-
-def _other(figure: Figure) -> Other:
-    return Other(value=figure.value, qualifier=figure.qualifier, max=figure.max)
-
-
-def _each(others: tuple[Other, ...]) -> tuple[Other, ...]:
-    return tuple({(o.value, o.qualifier, o.max): o for o in others}.values())
-
-
-def _figure(old: Figure | None, new: Figure | None, report: Report) -> Figure | None:
-    if new is None or (new.value is None and old is not None and old.value is not None):
-        return _bare(old)  # type: ignore[no-any-return]
-    if old is not None and old.value is not None and new.qualifier == "at_least" and not report.correction:
-        return new if (new.value or 0) >= old.value else _bare(old)
-    return new
-
-
-def _bare(value: Any) -> Any:
-    """``value`` without the evidence that points into a text which is no longer there."""
-    if others := getattr(value, "others", None):
-        value = replace(value, others=tuple(replace(other, evidence=()) for other in others))
-    return replace(value, evidence=()) if getattr(value, "evidence", None) else value
-
-
-def _value(figure: Figure | None) -> float | None:
-    return None if figure is None else figure.value
-
-
-def _named(value: Any) -> Any:
-    return getattr(value, "text", None) or getattr(value, "value", None) or value
-
-
-def _finer(old: Occurred | None, new: Occurred | None) -> bool:
-    return old is not None and new is not None and len(new.value) > len(old.value) and new.value.startswith(old.value[:10])

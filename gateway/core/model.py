@@ -54,13 +54,15 @@ class RawMessage(Struct, frozen=True, kw_only=True):
 
 
 class Attachment(Struct, frozen=True, kw_only=True):
-    """A file that came with a message. ``text`` is None where its content could not be read."""
+    """A file that came with a message. ``text`` is None where its content could not be read. ``digest`` (SHA-256) stands for
+    ``data`` once the file itself has been left with the stored message."""
 
     name: str
     content_type: str
     data: bytes
     text: str | None = None
     pages: int = 0
+    digest: str = ""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -68,7 +70,8 @@ class Message(Struct, frozen=True, kw_only=True):
 
     ``unread`` says why part of the content could not be read (then only a person may release it); ``quoted`` is older text
     that came along; ``flags`` are remarks for the operator such as ``charset_repaired`` or ``partial``. ``sender`` is whom the
-    content names where the envelope names only a machine: the number that a fax came from.
+    content names where the envelope names only a machine: the number that a fax came from. ``page_ends``: where in ``text`` each
+    page ends; empty where the text does not come in pages.
     """
 
     text: str
@@ -85,6 +88,7 @@ class Message(Struct, frozen=True, kw_only=True):
     pages: int = 0
     unread: str | None = None
     flags: tuple[str, ...] = ()
+    page_ends: tuple[int, ...] = ()
 
 
 class Other(Struct, frozen=True, kw_only=True):
@@ -94,10 +98,14 @@ class Other(Struct, frozen=True, kw_only=True):
     qualifier: Qualifier = "exact"
     max: int | float | None = None
     evidence: tuple[Span, ...] = ()
+    low: int | float | None = None
 
 
 class Figure(Struct, frozen=True, kw_only=True):
-    """A number as the text states it. ``value`` None means the text says it is not known; ``max`` closes a range.
+    """A number as the text states it. ``value`` None means the text says it is not known.
+
+    三四人 is a range from ``low`` 3 to ``max`` 4; its ``value`` is the upper end: who must act is told the worst that was said.
+    数十人受伤 states no number either: ``value`` is None, ``qualifier`` at_least, and ``low`` what they are at the least (10).
 
     Where the text contradicts itself, ``others`` are the numbers that were not taken and ``why`` is the reason in a few
     Chinese words (以最新合计为准); both are empty where it does not.
@@ -109,6 +117,17 @@ class Figure(Struct, frozen=True, kw_only=True):
     evidence: tuple[Span, ...] = ()
     others: tuple[Other, ...] = ()
     why: str = ""
+    low: int | float | None = None
+
+    @property
+    def least(self) -> float | None:
+        """The lower end of what is stated: what is certain."""
+        return self.value if self.low is None else self.low
+
+    @property
+    def most(self) -> float | None:
+        """The upper end of what is stated."""
+        return self.value if self.max is None else self.max
 
 
 class Occurred(Struct, frozen=True, kw_only=True):
@@ -277,6 +296,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """One thing for one destination by one transport. ``id`` is its idempotency key, stable over retries.
 
     ``progress`` is what a transport handed back with ``TryLater`` so that a second attempt can go on where the first stopped.
+    ``paper`` is what a paper made of it says, by the template's names; empty where it is no report of an incident.
     """
 
     id: str
@@ -291,6 +311,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     cleared: bool = False
     progress: dict[str, Any] = {}
     headers: dict[str, str] = {}
+    paper: dict[str, str] = {}
 
 
 class Event(Struct, frozen=True, kw_only=True):

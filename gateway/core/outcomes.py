@@ -14,11 +14,15 @@ class Delivered(Struct, frozen=True):
 
 
 class TryLater(Struct, frozen=True):
-    """Not now. ``why`` is for the operator; ``after`` asks for at least so many seconds; ``progress`` comes back next time."""
+    """Not now. ``why`` is for the operator; ``after`` asks for at least so many seconds; ``progress`` comes back next time.
+
+    ``turn`` says that nothing failed: it waits its turn before a peer that takes only so many a minute. It is tried after
+    ``after`` seconds exactly, so that those who wait come in their order, and no other way is tried beside it for that."""
 
     why: str
     after: float | None = None
     progress: dict[str, Any] = {}
+    turn: bool = False
 
 
 class Refused(Struct, frozen=True):
@@ -31,9 +35,12 @@ Outcome = Delivered | TryLater | Refused
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
-    """A carrier's later word on one part: ``ref`` as the carrier wrote it, leading zeros kept. Delivered is not read."""
+    """A carrier's later word on one part: ``ref`` as the carrier wrote it, leading zeros kept. Delivered is not read.
+
+    ``acknowledged`` is the word of another gateway: a person there has it, and ``detail`` names that person and the office.
+    """
 
     via: str
     ref: str
-    state: Literal["delivered", "failed"]
+    state: Literal["delivered", "failed", "acknowledged"]
     detail: str = ""

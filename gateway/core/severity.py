@@ -67,7 +67,7 @@ _NO_TEXT = Text({}, "")
 
 def _growing(limit: Condition, report: Report) -> Iterable[str]:
     """Why a figure below ``limit`` may yet reach it: people not found, injured of whom none said how badly."""
-    known = sum(f.value or 0 for name in limit.fields if (f := figure_of(report, name)) is not None)
+    known = sum(f.most or 0 for name in limit.fields if (f := figure_of(report, name)) is not None)
     if limit.fields == ("deaths",):
         lost = figure_of(report, "unaccounted")
         if lost is not None and lost.value and known + lost.value >= limit.at_least:

@@ -41,14 +41,18 @@ class Text:
     def __init__(self, concepts: Mapping[str, Words], *texts: str) -> None:
         self.text = "\n".join(folded_lines(text[:_TEXT_LIMIT]) for text in texts)
         self._pairs = {*self.text, *map("".join, pairwise(self.text))}
+        self.may_name = frozenset(name for name, words in concepts.items() if not words.heads.isdisjoint(self._pairs))
+        """The concepts that the text may name; of all others it holds no word."""
         self._concepts = concepts
         self._found: dict[str, tuple[tuple[int, str], ...]] = {}
 
     def hits(self, concept: str) -> tuple[tuple[int, str], ...]:
         """The places and words of ``concept`` that are not denied, in order; the first few of each word."""
-        if concept not in self._found:
-            self._found[concept] = self.find(self._concepts[concept])
-        return self._found[concept]
+        found = self._found.get(concept)
+        if found is None:
+            found = self.find(self._concepts[concept]) if concept in self.may_name else ()
+            self._found[concept] = found
+        return found
 
     def find(self, words: Words) -> tuple[tuple[int, str], ...]:
         """The same for words that no concept names."""

@@ -40,10 +40,12 @@ def decide(report: Report, found: Classification, verdict: Verdict, *, duplicate
         return Triage(action="new", needs_person="可能与已有事件有关", because=verdict.why)
     if understood(report, found):
         return Triage(action="below_threshold", because="未达到报送标准")
+    if found.kinds:
+        return Triage(action="new", needs_person="来报没有可据以判断的数字", because="来报没有可据以判断的数字")
     return Triage(action="new", needs_person="未能识别出事件内容", because="未能识别出事件内容")
 
 
 def understood(report: Report, found: Classification) -> bool:
-    """True where the text tells of an incident of a known kind and says something of its time, place or size."""
-    figures = any((figure := getattr(report, name)) is not None and figure.value is not None for name in FIGURES)
-    return bool(found.kinds) and (figures or report.occurred is not None or report.place is not None)
+    """True where the text tells of an incident of a known kind and states a figure: only a figure can lie below a threshold."""
+    stated = (getattr(report, name) for name in FIGURES)
+    return bool(found.kinds) and any(f is not None and (f.value, f.low) != (None, None) for f in stated)

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.control import ask
+from gateway.core.directory import REPORTER
 from gateway.core.render import CHANNELS, display_number, short_number
 from gateway.demo import messages as reports
 from gateway.demo.mailsink import DemoMailSink
@@ -103,7 +104,8 @@ class _Demo:
             self.say(_("  catalogue {item}: {why}").format(item=item, why="，".join(reasons.get(item, []))))
         if incident["needs_person"]:
             self.say(_("  needs a person: {why}").format(why=incident["needs_person"]))
-        offices = "、".join(dict.fromkeys(d["destination"] for d in reversed(incident["deliveries"])))
+        sent = dict.fromkeys(d["destination"] for d in reversed(incident["deliveries"]))
+        offices = "、".join(office for office in sent if office != REPORTER)
         moment = self.config.calendar.moment(self.now)
         self.say(_("  offices for this hour ({why}): {offices}").format(why=moment.why, offices=offices))
 

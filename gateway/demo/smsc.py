@@ -8,10 +8,11 @@ import asyncio
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+import msgspec
 from twisted.internet.protocol import Factory
 
 from gateway.aio import Listener, listen
@@ -53,6 +54,10 @@ class SmscLink(Link):
         super().answered(pdu)
 
 
+_KEPT_SECONDS = 120.0
+"""So long a message waits for somebody to take it."""
+
+
 class DemoSmsc:
     """``sent`` holds whole messages in the order of their last part; ``seen`` counts requests by command, ``nacks`` are the
     statuses of generic_nacks that came. The other public attributes shape its behaviour:
@@ -62,6 +67,8 @@ class DemoSmsc:
     ``bind_status``  command_status for every bind; None to judge by system_id and password
     ``silent``  commands that get no answer
     ``receipts``  how a delivery receipt is written: in its text, in TLVs, or not sent at all
+    ``own_numbers``  numbers of the gateway itself: what is sent to one comes back in as a deliver_sm
+    ``echo_after``  seconds that such a message takes; None: it is lost
 
     Message ids have ten digits, leading zeros among them, and count from ``first_id``.
     """
@@ -84,6 +91,8 @@ class DemoSmsc:
         self.bind_status: int | None = None
         self.silent: set[int] = set()
         self.receipts: Literal["text", "tlv", "none"] = "text"
+        self.own_numbers: set[str] = set()
+        self.echo_after: float | None = 0.0
         self.seen: Counter[int] = Counter()
         self.nacks: list[int] = []
         self._now = now
@@ -202,13 +211,16 @@ class DemoSmsc:
             return smpp.response(pdu, status=status)
         message_id = f"{next(self._ids):010}"
         self.submitted.append(sm)
-        self._collect(sm)
+        to = self._collect(sm)
+        if to in self.own_numbers and self.echo_after is not None:
+            asyncio.get_running_loop().call_soon(self._start, self._bring_back(link, sm, self.echo_after))
         if sm.registered_delivery & 1 and self.receipts != "none":
             # Never before the answer: what is called soon runs once this answer is written.
-            asyncio.get_running_loop().call_soon(self._start_receipt, link, sm, message_id)
+            asyncio.get_running_loop().call_soon(self._start, self._send_receipt(link, sm, message_id))
         return smpp.response(pdu, SmResp(message_id=message_id))
 
-    def _collect(self, sm: Sm) -> None:
+    def _collect(self, sm: Sm) -> str:
+        """Keep a part; returns the number it is for."""
         to = inbound.number(sm.dest_addr_ton, sm.destination_addr)
         place, used = text.split_header(sm.short_message) if sm.esm_class & _UDHI else (None, 0)
         part = text.Fragment(coding=text.coding_of(sm.data_coding), data=sm.short_message[used:], concat=place)
@@ -217,15 +229,29 @@ class DemoSmsc:
             found = self._parts.setdefault((to, place.reference), {})
             found[place.number] = part
             if len(found) < place.total:
-                return
+                return to
             parts = list(self._parts.pop((to, place.reference)).values())
         self.sent.append(Sent(to=to, text=text.join(parts).text, at=self._now()))
         self._changed.set()
+        return to
 
-    def _start_receipt(self, link: Link, sm: Sm, message_id: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._send_receipt(link, sm, message_id))
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._receipts.add(task)
         task.add_done_callback(self._receipts.discard)
+
+    async def _bring_back(self, link: Link, sm: Sm, seconds: float) -> None:
+        """A message to one of the gateway's own numbers, as its carrier hands it in: by another link if that one is gone,
+        once there is one if there is none."""
+        await asyncio.sleep(seconds)
+        message = msgspec.structs.replace(sm, esm_class=sm.esm_class & _UDHI, registered_delivery=0)
+        answered = False
+        with contextlib.suppress(TimeoutError):
+            while not answered:
+                await self.wait_bound(_KEPT_SECONDS)
+                with contextlib.suppress(LinkLost):
+                    await (link if link in self._bound else self.link).request(Command.DELIVER_SM, message, seconds=30.0)
+                    answered = True
 
     async def _send_receipt(self, link: Link, sm: Sm, message_id: str) -> None:
         message, tlvs = receipt_sm(sm, message_id, self._now(), in_tlvs=self.receipts == "tlv")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import combinations
-from zoneinfo import ZoneInfo
 
-from gateway.core.roster import Duty
+from gateway import roster_holes
+from gateway.core.roster import needing
 from gateway.doctor.facts import Facts, Finding
 from gateway.i18n import _
 
@@ -107,11 +107,22 @@ def disk(facts: Facts) -> Iterator[Finding]:
         text = _("{path}: {free} MiB free, {inodes} inodes")
         text = text.format(path=one.path, free=one.free // MIB, inodes="–" if one.inodes is None else one.inodes)
         low = one.free < asked.free_mb * MIB or (one.inodes is not None and one.inodes < asked.free_inodes)
+        if one.full_in is not None:
+            yield _filling(one.path, one.full_in, facts.config.disk.horizon_days)
         do = _("free space; at least {mb} MiB and {inodes} inodes are asked for in [doctor]")
         short = Finding(what=what, state="wrong", found=text, do=do.format(mb=asked.free_mb, inodes=asked.free_inodes))
         yield short if low else Finding(what=what, state="ok", found=text)
         if one.sync_ms:
             yield _sync(one.path, one.sync_ms, asked.sync_ms)
+
+
+def _filling(path: str, full_in: timedelta, horizon: float) -> Finding:
+    days = full_in / timedelta(days=1)
+    found = _("{path}: full in {days:.1f} days at the present rate").format(path=path, days=days)
+    what = _("forecast of disk space")
+    if days > horizon:
+        return Finding(what=what, state="ok", found=found)
+    return Finding(what=what, state="warn", found=found, do=_("what grows there? the runbook: docs/runbook/disk.md"))
 
 
 def _sync(path: str, times: tuple[float, ...], most: float) -> Finding:
@@ -125,7 +136,7 @@ def _sync(path: str, times: tuple[float, ...], most: float) -> Finding:
 
 
 def clock(facts: Facts) -> Iterator[Finding]:
-    what, found = _("clock"), facts.clock
+    what, found = _("system clock"), facts.clock
     if not found.zone_known:
         yield Finding(what=what, state="wrong", found=_("no time zone data"), do="apt-get install tzdata")
     if found.last_event is not None and found.last_event > facts.now + timedelta(seconds=5):
@@ -157,6 +168,20 @@ def ways(facts: Facts) -> Iterator[Finding]:
             yield Finding(what=name, state="ok", found=_("can be reached") if way.probed else _("nothing to reach"))
 
 
+def alarm_ways(facts: Facts) -> Iterator[Finding]:
+    if facts.config is None:
+        return
+    what, conf = _("alarms"), facts.config.alarms
+    names = [one.name or one.transport for one in conf.ways] + (["command"] if conf.command else [])
+    do = _("name people in [alarms] of gateway.toml, by two transports at least")
+    if not names:
+        yield Finding(what=what, state="warn", found=_("they stay in the log: nobody is told"), do=do)
+    elif len({one.transport for one in conf.ways}) + bool(conf.command) < 2:
+        yield Finding(what=what, state="warn", found=_("one way alone: trouble of it is told by nothing else"), do=do)
+    else:
+        yield Finding(what=what, state="ok", found=_("told by {names}").format(names=", ".join(names)))
+
+
 def doors(facts: Facts) -> Iterator[Finding]:
     for door in facts.doors:
         if door.free is False:
@@ -184,44 +209,14 @@ def roster(facts: Facts) -> Iterator[Finding]:
     if facts.config is None:
         return
     config, what, days = facts.config, _("duty roster"), facts.config.doctor.roster_days
-    offices = {duty.office for duty in config.roster.duties}
     do = _("enter the turns in roster.csv, then gateway reload")
-    if not offices:
-        yield Finding(what=what, state="warn", found=_("empty: nobody is named as on duty"), do=do)
-    for office in sorted(offices):
-        turns = [duty for duty in config.roster.duties if duty.office == office]
-        hole = first_hole(turns, facts, days)
-        name = config.directory.name(office)
-        if hole is None:
-            yield Finding(what=what, state="ok", found=_("{office}: {days} days without a hole").format(office=name, days=days))
-        else:
-            text = _("{office}: nobody from {start} to {end}").format(office=name, start=hole[0], end=hole[1])
-            yield Finding(what=what, state="warn", found=text, do=do)
-
-
-def first_hole(turns: list[Duty], facts: Facts, days: int) -> tuple[str, str] | None:
-    """The first stretch within ``days`` in which an office that must be staffed then has nobody; local times."""
-    assert facts.config is not None
-    office = facts.config.directory.office(turns[0].office)
-    hours = office.hours if office is not None else "always"
-    # Turns and working hours begin at a quarter of an hour at the finest that people write.
-    step, at, end = timedelta(minutes=15), facts.now, facts.now + timedelta(days=days)
-    begun = None
-    while at < end:
-        working = facts.config.calendar.moment(at).working
-        needed = hours == "always" or (hours == "working") == working
-        empty = needed and not any(duty.start <= at < duty.end for duty in turns)
-        if empty and begun is None:
-            begun = at
-        if not empty and begun is not None:
-            return _local(facts, begun), _local(facts, at)
-        at = at - timedelta(minutes=at.minute % 15, seconds=at.second, microseconds=at.microsecond) + step
-    return None if begun is None else (_local(facts, begun), _local(facts, end))
-
-
-def _local(facts: Facts, at: datetime) -> str:
-    assert facts.config is not None
-    return at.astimezone(ZoneInfo(facts.config.timezone)).strftime("%Y-%m-%d %H:%M")
+    found = {one.office: one.text for one in roster_holes.empty(config, facts.now)}
+    for text in found.values():
+        yield Finding(what=what, state="warn", found=text, do=do)
+    for office in needing(config.roster, config.directory):
+        if not found.keys() & {office.id, None}:
+            text = _("{office}: {days} days without a hole").format(office=office.name, days=days)
+            yield Finding(what=what, state="ok", found=text)
 
 
 def fonts(facts: Facts) -> Iterator[Finding]:
@@ -232,6 +227,33 @@ def fonts(facts: Facts) -> Iterator[Finding]:
     found = _("fc-list is not installed") if facts.fonts is None else _("none with Chinese characters")
     do = _("for printed reports: apt-get install fontconfig fonts-noto-cjk")
     yield Finding(what=what, state="warn", found=found, do=do)
+
+
+def papers(facts: Facts) -> Iterator[Finding]:
+    """Official papers: whether they can be made, and by which type where the office's own is not there."""
+    if facts.config is None:
+        return
+    what = _("official papers")
+    if facts.press is not None:
+        do = _("pip install 'jibao-gateway[papers]'; apt-get install libpangoft2-1.0-0; until then plain pages go out")
+        yield Finding(what=what, state="warn", found=facts.press, do=do)
+    if facts.families is None:
+        return
+    stands_in = []
+    for use in type(facts.config.papers.fonts).model_fields:
+        tried: tuple[str, ...] = getattr(facts.config.papers.fonts, use)
+        found = next((name for name in tried if name in facts.families), None)
+        if found is None:
+            text = _("{use}: none of {names} is installed")
+            do = _("install one, or name one that is there in [fonts] of papers.toml")
+            yield Finding(what=what, state="warn", found=text.format(use=use, names=", ".join(tried)), do=do)
+        elif found != tried[0]:
+            stands_in.append(_("{found} for {wanted}").format(found=found, wanted=tried[0]))
+    if stands_in:
+        text = _("substitutes: {names}").format(names="; ".join(stands_in))
+        yield Finding(what=what, state="ok", found=text)
+    elif facts.press is None:
+        yield Finding(what=what, state="ok", found=_("can be made"))
 
 
 def memory(facts: Facts) -> Iterator[Finding]:
@@ -265,7 +287,7 @@ def versions(facts: Facts) -> Iterator[Finding]:
 
 def daemon(facts: Facts) -> Iterator[Finding]:
     if facts.config is not None:
-        found = _("running") if facts.daemon else _("not running")
+        found = _("it runs") if facts.daemon else _("not running")
         yield Finding(what=_("daemon"), state="ok", found=found, do="" if facts.daemon else "systemctl start gateway")
 
 
@@ -274,5 +296,7 @@ def _parts(version: str) -> tuple[int, ...]:
 
 
 CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
-    configuration, modes, credentials, store, disk, clock, ways, doors, calendar, roster, fonts, memory, versions, daemon,
+    configuration, modes, credentials, store, disk, clock, ways, alarm_ways, doors, calendar, roster, fonts, papers, memory,
+    versions,
+    daemon,
 )  # fmt: skip

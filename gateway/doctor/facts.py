@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct
@@ -39,12 +39,14 @@ class Secret(Struct, frozen=True, kw_only=True):
 
 
 class Disk(Struct, frozen=True, kw_only=True):
-    """The file system of a folder: free bytes and inodes (None where it has no such number), times of a sync in ms."""
+    """The file system of a folder: free bytes and inodes (None where it has no such number), times of a sync in ms, and in how
+    long it will be full by the daemon's samples (None: no such end is seen)."""
 
     path: str
     free: int
     inodes: int | None
     sync_ms: tuple[float, ...] = ()
+    full_in: timedelta | None = None
     why: str | None = None
 
 
@@ -105,6 +107,10 @@ class Facts(Struct, frozen=True, kw_only=True):
     ways: tuple[Way, ...] = ()
     doors: tuple[Door, ...] = ()
     fonts: int | None = None
+    families: frozenset[str] | None = None
+    """Names of the installed families of type; None where they cannot be asked for."""
+    press: str | None = None
+    """Why official papers cannot be made; None where they can."""
     memory: Memory = Memory(available=None, address_space=None, cgroup=None, workers=0)
     ocr_wanted: bool = False
     ocr: str | None = None

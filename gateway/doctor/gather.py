@@ -8,16 +8,18 @@ import platform
 import re
 import tempfile
 import time
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import sqlalchemy as sa
 
+from gateway import space
+from gateway.core.space import full_in
 from gateway.doctor import host, reach
 from gateway.doctor.facts import Disk, Entry, Facts, Memory, Secret
 from gateway.faults import ConfError
@@ -25,10 +27,12 @@ from gateway.host import Host
 from gateway.i18n import _
 from gateway.secrets import SecretError, Secrets
 from gateway.settings import Config, load
+from gateway.store import Tx
 
 SYNCS = 20
 SYNC_SECONDS = 5.0
 MIB = 1 << 20
+T = TypeVar("T")
 
 
 def gather(conf: Path) -> Facts:
@@ -38,6 +42,8 @@ def gather(conf: Path) -> Facts:
         config=None,
         clock=host.clock(),
         fonts=host.fonts(),
+        families=host.families(),
+        press=host.press(),
         python=platform.python_version(),
         libraries=tuple(_libraries()),
     )
@@ -119,6 +125,8 @@ def _secrets(config: Config) -> Iterator[Secret]:
 
     held = Secrets(config.secrets)
     named = {name for one in (*config.channels, *config.transports) for name in secrets(one.settings)}
+    if config.console.enabled and config.console.certificate:
+        named.add(config.console.private_key)
     for name in ("store-key", config.bureau_public_key, *sorted(named)):
         why = None
         try:
@@ -135,6 +143,7 @@ def _secrets(config: Config) -> Iterator[Secret]:
 
 
 def _disks(config: Config) -> Iterator[Disk]:
+    ends = _ends(config)
     for folder in dict.fromkeys((config.state, config.audit_log.parent)):
         there = next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
         try:
@@ -144,7 +153,38 @@ def _disks(config: Config) -> Iterator[Disk]:
             yield Disk(path=str(folder), free=0, inodes=None, why=error.strerror or type(error).__name__)
             continue
         inodes = found.f_favail if found.f_files else None
-        yield Disk(path=str(folder), free=found.f_bavail * found.f_frsize, inodes=inodes, sync_ms=times)
+        free, end = found.f_bavail * found.f_frsize, ends.get(there.stat().st_dev)
+        yield Disk(path=str(folder), free=free, inodes=inodes, sync_ms=times, full_in=end)
+
+
+def _ends(config: Config) -> dict[int, timedelta]:
+    """In how long a file system will be full, by its number; those of which that can be said by the daemon's samples."""
+    kept = _peeked(config, space.remembered) or {}
+    found = {}
+    for name, folder in space.folders(config).items():
+        end = full_in(kept.get(name, ()), config.disk.least_samples)
+        if end is not None and folder.is_dir():
+            found[folder.stat().st_dev] = end
+    return found
+
+
+def _peeked(config: Config, what: Callable[[Tx], T]) -> T | None:
+    """``what`` of a store that is there and can be read."""
+    from gateway.core.errors import StorageTrouble
+    from gateway.store import StoreRefused
+    from gateway.store.copying import Peek
+
+    url = sa.make_url(config.store_url)
+    if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).is_file()):
+        return None
+    try:
+        peek = Peek(config.store_url)
+        try:
+            return peek.read_now(what)
+        finally:
+            peek.close()
+    except (StorageTrouble, StoreRefused, sa.exc.ArgumentError, ImportError):
+        return None
 
 
 def _syncs(folder: Path) -> Iterator[float]:

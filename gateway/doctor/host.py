@@ -6,12 +6,14 @@ import ctypes
 import importlib.util
 import resource
 import subprocess
+import sys
 from pathlib import Path
 
 from gateway.doctor.facts import Clock
 from gateway.i18n import _
 
 SECONDS = 3.0
+PRESS_SECONDS = 15.0
 _STA_UNSYNC = 0x0040
 _TIMEX_BYTES = 208
 _STATUS_AT = 5 * 8
@@ -45,6 +47,25 @@ def fonts() -> int | None:
     """How many installed fonts have Chinese characters; None where fontconfig is not there."""
     found = _run("fc-list", ":lang=zh-cn", "family")
     return None if found is None else len({line for line in found.splitlines() if line.strip()})
+
+
+def families() -> frozenset[str] | None:
+    """The names of every installed family of type, in each language they have one; None where fontconfig is not there."""
+    found = _run("fc-list", ":", "family")
+    if found is None:
+        return None
+    return frozenset(name.strip() for line in found.splitlines() for name in line.split(",") if name.strip())
+
+
+def press() -> str | None:
+    """Why official papers cannot be made; None where they can."""
+    for name in ("docx", "pypdfium2", "weasyprint"):
+        if importlib.util.find_spec(name) is None:
+            return _("{name} is not installed").format(name=name)
+    # WeasyPrint loads Pango when it is imported, which takes long and may fail: it is asked in a process of its own.
+    if _run(sys.executable, "-P", "-c", "import weasyprint", seconds=PRESS_SECONDS) is None:
+        return _("WeasyPrint cannot be loaded: Pango is missing")
+    return None
 
 
 def limits() -> dict[str, int | None]:
@@ -96,9 +117,9 @@ def recognition() -> str | None:
     return None
 
 
-def _run(*command: str) -> str | None:
+def _run(*command: str, seconds: float = SECONDS) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None

@@ -42,6 +42,10 @@ class Lent:
     def alarm(self, why: str, **data: str) -> None:
         """Nobody is woken by doctor."""
 
+    async def paper(self, delivery: Any, form: str) -> bytes | None:
+        """Nothing is sent by doctor."""
+        return None
+
 
 def daemon_channels(config: Config) -> dict[str, str] | None:
     """The running daemon's word for each channel's state; None where no daemon answers."""
@@ -60,6 +64,9 @@ def look(config: Config, running: Mapping[str, str] | None) -> tuple[tuple[Way, 
     doors = [door for one in config.channels for door in _doors(one, lent)]
     if config.http.port:
         doors.append(Door(name="http", host=config.http.host, port=config.http.port))
+    console = config.console
+    if console.enabled and (console.host, console.port) != (config.http.host, config.http.port):
+        doors.append(Door(name="console", host=console.host, port=console.port))
     if running is None:
         doors = [Door(name=d.name, host=d.host, port=d.port, free=_free(d.host, d.port)) for d in doors]
     return tuple(found), tuple(doors)

@@ -425,7 +425,7 @@ async def _there(placed: Placed, work: Coroutine[Any, Any, Any]) -> Any:
     """Run ``work`` on the daemon's loop."""
     if placed.loop is None:
         work.close()
-        raise StorageTrouble("the gateway does not run")
+        raise StorageTrouble(_("the gateway does not run"))
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, placed.loop))
 
 

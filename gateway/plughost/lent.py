@@ -80,3 +80,7 @@ class Lent:
 
     def alarm(self, why: str, **data: str) -> None:
         self._house.note("alarm", str(why))
+
+    async def paper(self, delivery: Any, form: str) -> bytes | None:
+        """Papers are made in the daemon alone: from here plain pages go out."""
+        return None

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway import aio, i18n
+from gateway.confine import leave_no_core, stand_back
 from gateway.core.directory import Directory
 from gateway.core.errors import StorageTrouble, TooLarge
 from gateway.core.model import Delivery, Destination, Doubt, Match, Message, RawMessage
@@ -68,9 +69,9 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    leave_no_core(seen=True)  # the guard reads its memory and what it has started
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    os.nice(10)
+    stand_back(10)
     with contextlib.suppress(MemoryError):
         asyncio.run(_serve(socket.socket(fileno=wire)))
     os._exit(OUT_OF_MEMORY)

@@ -37,6 +37,7 @@ from gateway.plughost.wire import (
     pack,
     unpack,
 )
+from gateway.telling import unquoted
 from gateway.workers import WorkerFailed
 
 READ_SECONDS = 20.0
@@ -136,7 +137,8 @@ class IsolatedChannel(Running):
         try:
             return unpack(await self._ask("read", pack(raw), seconds), Message)
         except PluginFailed as error:
-            raise WorkerFailed(str(error) if error.kind == "Malformed" else self._failed("read", error)) from None
+            malformed = error.kind == "Malformed"
+            raise WorkerFailed(unquoted(str(error), raw.body) if malformed else self._failed("read", error)) from None
         except (PluginDown, WireFault) as error:
             raise WorkerFailed(self._failed("read", error)) from None
 

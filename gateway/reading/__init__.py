@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway.core.model import Message, Report
+from gateway.reading.background import background, rumours
 from gateway.reading.dialogue import turns
 from gateway.reading.elements import elements
 from gateway.reading.figures import figures
@@ -19,7 +20,7 @@ from gateway.reading.marking import find_marking
 from gateway.reading.normalise import normalise
 from gateway.reading.people import who
 from gateway.reading.places import home_county, is_local, place
-from gateway.reading.times import occurred
+from gateway.reading.times import occurred, time_phrases
 from gateway.reading.words import Words
 
 if TYPE_CHECKING:
@@ -54,9 +55,11 @@ def read(
     people = who(normal, spoken)
     unit = people.unit or (sender_unit.name if sender_unit else None)
     corrects = "更正" in normal.text[:60] or "有误" in normal.text[:80]
-    stated = figures(normal, spoken, corrects=corrects, before=received_at.year - (received_at.month < 3))
+    aside = [*background(normal.text, received_at.date()), *rumours(normal.text)]
+    phrases = time_phrases(normal.text, received_at, aside)
     clerk = [(t.start, t.end) for t in spoken if t.clerk]
-    when, times = occurred(normal, received_at, clerk)
+    when, times = occurred(normal, phrases, clerk, aside)
+    stated = figures(normal, spoken, corrects=corrects, today=received_at.date(), phrases=phrases, when=when)
     home = home_county(gazetteer, people.unit, sender_unit.county if sender_unit else None)
     local = home is not None or is_local(normal.text[:2000], gazetteer)
     harm = any(stated[name].value for name in _HARM if name in stated)
@@ -65,13 +68,13 @@ def read(
     fields: dict[str, Any] = {**stated, **sort._asdict()}
     if sort.noise not in (None, "news"):
         return Report(text=message.text, **sort._asdict())
-    where = place(normal, gazetteer, times=times, unit=people.unit, home=home, skip=clerk, year=received_at.year)
+    where = place(normal, gazetteer, times=times, unit=people.unit, home=home, skip=clerk, aside=aside, year=received_at.year)
     told = elements(normal)
     return Report(
         text=message.text,
         occurred=when,
         place=where,
-        sensitive=any(word in normal.text for word in words.sensitive),
+        sensitive=words.found("sensitive", normal.text),
         cause=told.cause,
         measures=told.measures,
         next_steps=told.next_steps,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from itertools import pairwise
 
-from gateway.reading.binding import Mention, Role
 from gateway.reading.dialogue import Turn
 from gateway.reading.lazy import lazy
+from gateway.reading.mention import Mention, Role
 from gateway.reading.quantities import Quantity
 
 _ASKED = lazy(
@@ -15,6 +15,9 @@ _ASKED = lazy(
     r"|(?P<trapped>被困|困住|困着)|(?P<poisoned>中毒)|(?P<evacuated>疏散|转移)"
 )
 _QUESTION = lazy(r"多少|几[个名人]|有没有|吗|[?]")
+_PAUSES = ("", *"，。、;!?吧呢啊了\n")
+_OF_THOSE = lazy(r"人|[的都]?[轻重受]?伤|[轻重]的|死|[员民工生兵客师童妇警]|群众|司机")
+_YES = lazy(r"(?:嗯|啊|哦)?[，]?(?:对|是的?[，。对]|嗯|没错|就是这样)")
 _ANSWERS = lazy(r"(?:(?:重|轻|伤|死)的|[嗯啊哦呃对有是就大概大约目前现在一共总共不，、的吧那个]){0,12}")
 
 
@@ -35,7 +38,19 @@ def answers(text: str, turns: list[Turn], people: list[Quantity], said: list[Men
         if len(asked) != 1 or first is None or not _ANSWERS.fullmatch(text[answer.start : first.start]):
             continue
         near = bound[max(0, bisect_right(heads, first.start) - 3) : bisect_right(heads, first.start)]
-        if not any(m.start <= first.start < m.end for m in near):
+        plain = text[first.end : first.end + 1] in _PAUSES or _OF_THOSE.match(text, first.end) is not None
+        if plain and not any(m.start <= first.start < m.end for m in near):
             role: Role = "update" if text.startswith("不", answer.start) else "plain"
             found.append(Mention(asked.pop(), first.number, role, first.start, first.end))
     return found
+
+
+def confirmed(text: str, turns: list[Turn], read_back: list[Mention]) -> list[Mention]:
+    """What the clerk reads back and the caller says yes to: the sum of what was told until then."""
+    yes = [(a.start, a.end) for a, b in pairwise(turns) if a.clerk and not b.clerk and _YES.match(text, b.start, b.end)]
+    made = []
+    for mention in read_back:
+        at = bisect_right(yes, (mention.start, len(text))) - 1
+        if mention.role == "plain" and at >= 0 and mention.start < yes[at][1]:
+            made.append(mention._replace(role="total"))
+    return made

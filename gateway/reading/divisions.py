@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from operator import add
 from typing import NamedTuple
 
 from gateway.reading.lazy import lazy
@@ -28,11 +29,8 @@ class Division(NamedTuple):
     name: str
     first: int
     last: int
-
-    @property
-    def level(self) -> int:
-        """1 province, 2 prefecture, 3 county."""
-        return 1 if self.code.endswith("0000") else 2 if self.code.endswith("00") else 3
+    level: int
+    """1 province, 2 prefecture, 3 county."""
 
 
 class Mention(NamedTuple):
@@ -72,11 +70,14 @@ def names() -> Names:
         if line.startswith("#"):
             continue
         code, name, first, last = line.split(" ")
-        one = Division(code, name, 0 if first == "-" else int(first), 9999 if last == "-" else int(last))
+        level = 1 if code.endswith("0000") else 2 if code.endswith("00") else 3
+        one = Division(code, name, 0 if first == "-" else int(first), 9999 if last == "-" else int(last), level)
         whole.setdefault(name, []).append(one)
         by_code.setdefault(code, []).append(one)
         if one.level == 2 and name.endswith("自治州"):
             short.setdefault(short_name(name) + "州", []).append(one)
+        elif name.endswith(("自治县", "自治旗")):
+            whole.setdefault(short_name(name) + name[-1], []).append(one)
         if stem := short_name(name):
             short.setdefault(stem, []).append(one)
     lengths: dict[str, set[int]] = {}
@@ -93,20 +94,22 @@ def names() -> Names:
 def mentions(text: str, start: int, end: int, year: int) -> Iterator[Mention]:
     """The divisions that ``text`` names in [start, end), in order, the longest name first; those in force in ``year`` before
     those that were or will be."""
-    table, at = names(), start
-    while at < end - 1:
-        found = None
-        for length in table.heads.get(text[at : at + 2], ()):
+    table, done = names(), start
+    for at, lengths in headed(text, start, end, table.heads):
+        for length in lengths if at >= done else ():
             name = text[at : at + length]
             if at + length <= end and (of := table.whole.get(name) or table.short.get(name)):
                 whole = name in table.whole
-                found = Mention(at, at + length, whole, in_force(of, year) if whole else of_the_time(of, year))
+                yield Mention(at, at + length, whole, in_force(of, year) if whole else of_the_time(of, year))
+                done = at + length
                 break
-        if found is None:
-            at += 1
-            continue
-        yield found
-        at = found.end
+
+
+def headed(text: str, start: int, end: int, heads: dict[str, tuple[int, ...]]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Where a name may begin: the places of [start, end) whose two signs are in ``heads``, with the lengths that it may have."""
+    for at, pair in enumerate(map(add, text[start:end], text[start + 1 : end]), start):
+        if pair in heads:
+            yield at, heads[pair]
 
 
 def in_force(of: tuple[Division, ...], year: int) -> tuple[Division, ...]:
@@ -131,3 +134,9 @@ def above(division: Division, year: int) -> tuple[str | None, str | None]:
         return province, province
     seat = by_code.get(division.code[:4] + "00")
     return province, in_force(seat, year)[0].name if seat else None
+
+
+def renamed(division: Division, text: str) -> str | None:
+    """The other name of the prefecture that ``division`` lies in which ``text`` calls it by, if it had another."""
+    seats = names().by_code.get(division.code[:4] + "00", ())
+    return next((one.name for one in seats if len(seats) > 1 and one.name in text), None)

@@ -7,26 +7,27 @@ they tell which of two places of one name is meant. Where a text speaks of anoth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from gateway.core.model import Place
+from gateway.core.model import Place, Span
 from gateway.reading.countries import countries
-from gateway.reading.divisions import MUNICIPAL, Division, Mention, above, mentions, names
+from gateway.reading.divisions import MUNICIPAL, Division, Mention, above, headed, mentions, names, renamed
 from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 
 _REACH = 3000
 _AGENCY = r"新华[社网]|中新[社网]|人民网|中国新闻网|中国日报网?|中广网|央视网?|法新社|路透社|美联社|本报|[\u4e00-\u9fff]{1,5}(?:[日晚早晨时商快新]|都市|青年|法制|经济)报|东方网|新浪|国际在线|法制网|环球网|[\u4e00-\u9fff]{2}在线|新京报"
-_DATELINE = lazy(rf"(?:{_AGENCY}|讯息)[^\n。,，]{{0,18}}?(?:\d+日)?[^\n。,，]{{0,8}}?(?:电|讯|消息|信息)")
+_DATELINE = lazy(rf"(?:{_AGENCY}|讯息)[^\n。,，]{{0,18}}?(?:\d+日)?[^\n。,，]{{0,8}}?(?:电|讯|消息|信息)", needs=("电", "讯", "消息", "信息"))
 _NO_PLACE_AFTER = lazy(
-    r"时间|籍|[路街](?![段口边上])|大[道街]|话|方言|大学(?![东西南北中]?[路街])|学院(?![东西南北中]?[路街])|[日晚早时商晨]报|都市报|青年报|电视|卫视|广播|新闻|网[讯站]?|[一-鿿]{0,3}?记者|站电|户口|户籍|口音|牌照|货车|客车|产的?"
-    r"|出发|飞|赶|派|调|抵|队|银行|航空|移动|联通|电信|[一-鿿]{0,2}?集团|军区|驻|领事|大使|使馆|人(?![员死伤民])|[东南西北]?至|到(?=[一-鿿]{2})|往|开往|驶往|始发|[货渔油客轮]?[货渔油客轮运机]\d|管圆|总统|首相|总理|外交|内政|国防|军方|政府说|号"
+    r"时间|籍|[男女]?(?:游客|旅客|旅行团)|[路街](?![段口边上头])|大[道街]|(?:特?大)?地震(?:灾区|灾后|重灾|纪念)|话|方言|大学(?![东西南北中]?[路街])|学院(?![东西南北中]?[路街])|[日晚早时商晨]报|都市报|青年报|电视|卫视|广播|新闻|网[讯站]?|[一-鿿]{0,3}?记者|站电|户口|户籍|口音|牌照|货车|客车|产的?"
+    r"|出发|飞|赶|派|调|抵|队|、[一-鿿]{2,5}?[区县市旗]派|银行|航空|移动|联通|电信|[一-鿿]{0,2}?集团|军区|驻|领事|大使|使馆|人(?![员死伤民])|[东南西北]?至|到(?=[一-鿿]{2})|往|开往|驶往|始发|[货渔油客轮]?[货渔油客轮运机]\d|管圆|总统|首相|总理|外交|内政|国防|军方|政府说|号"
 )
 _OFFICE_AFTER = lazy(
-    r"(?:人民)?政府|[省市县区]?委|公安|警方|消防|卫生|地震[局台]|(?![一某])[一-鿿]{0,4}?(?:[局厅院]|办(?!公楼)|(?:委员|协|商|工|十字)会)|宣传|民政|安监|应急|武警|疾控|急救|交警|气象|当局|官方|方面|[一-鿿]{0,6}?有?震感|震感"
+    r"(?:人民)?政府|[省市县区]?委|公安|警方|消防|卫生|地震[局台]|(?![一某])[一-鿿]{0,4}?(?:[局厅院]|办(?!公楼)|(?:委员|协|商|工|十字)会)|宣传|民政|安监|应急|武警|疾控|急救|交警|气象|当局|官方|方面"
 )
-_HOSPITAL = lazy(r"(?:第[一二三四五六]|人民|中心|妇幼|中)?医院")
+_FELT = lazy(r"[一-鿿]{0,8}?(?:有?震感|有感)")  # not where it was, unless the text tells of nowhere else
+_HOSPITAL = lazy(r"(?:等地)?的?(?:几家|多家|各大|大|第[一二三四五六]|人民|中心|妇幼|中)?医院")
 _NO_PLACE_BEFORE = (
     "驻", "赴", "飞往", "前往", "开往", "驶往", "发往", "来自", "赶赴", "抵达", "飞抵", "返回", "送往", "运往", "对", "离", "至", "往", "转往", "乘", "回",
 )  # fmt: skip
@@ -39,6 +40,8 @@ _RISKY = frozenset({
     "大庆", "长春", "阳泉", "安阳", "延安", "通化", "上海",
 })  # fmt: skip
 """Short names of prefectures that are parts of other words or of foreign names."""
+_WORDS = frozenset({"公安"})
+"""Short names that are words: nobody calls 公安县 so."""
 _EVENT = lazy(
     "发生|地震|火灾|起火|爆炸|中毒|事故|遇难|死亡|袭击|塌|坠|车祸|相撞|洪|泥石流|滑坡|失火|遭|沉|突发|特大|透水|暴雨|震中|位于|大火|着火|追尾|翻车|侧翻|爆燃|疫情|踩踏|矿难|劫|境内|砍"
 )
@@ -63,14 +66,17 @@ class Chain(NamedTuple):
     weight: int
 
 
-def elsewhere(normal: Normal, year: int) -> Place | None:
-    """The place of the event by the country's table, or None. ``year`` is that of the report: names are of their time."""
+def elsewhere(normal: Normal, year: int, aside: Sequence[Span] = ()) -> Place | None:
+    """The place of the event by the country's table, or None. ``year`` is that of the report: names are of their time.
+    ``aside`` are stretches that tell of something else: they count only where nothing else names a place."""
     text = normal.text
     end = min(len(text), _REACH)
     head = text.find("\n")
     head = head if 0 < head < 60 else 0
-    chains = _chains(text, end, year, head)
-    abroad = _abroad(text, end, head)
+    datelines = [m.span() for m in _DATELINE.finditer(text, 0, end)]
+    chains = _chains(text, end, year, head, datelines)
+    chains = [c for c in chains if not any(a <= c.start < b for a, b in aside)] or chains
+    abroad = _abroad(text, end, head, datelines)
     if abroad is not None and abroad[2] > sum(c.weight for c in chains):
         start, stop, _weight, country = abroad
         return Place(text=text[start:stop], country=country, evidence=(normal.span(start, stop),))
@@ -81,6 +87,7 @@ def elsewhere(normal: Normal, year: int) -> Place | None:
         best = max(deeper, key=lambda c: (min(c.weight, 4), -c.start))
     division = best.division
     province, city = above(division, year)
+    city = city if city is None or city in text else renamed(division, text) or city
     return Place(
         text=text[best.start : best.end],
         country="中国",
@@ -120,25 +127,31 @@ def _deeper(chain: Chain, best: Chain) -> bool:
 
 
 def _choose(chains: list[Chain]) -> Chain:
-    """The province that the text tells most of, and in it the first chain that is sure."""
+    """The province that the text tells most of, and in it the first chain that is sure, unless it tells far more of another."""
     total: dict[str, int] = {}
     for chain in chains:
         total[chain.division.code[:2]] = total.get(chain.division.code[:2], 0) + chain.weight
     best = max(total, key=lambda code: total[code])
     inside = [c for c in chains if c.division.code[:2] == best]
-    return next((c for c in inside if c.weight >= 2), inside[0])
+    first = next((c for c in inside if c.weight >= 2), inside[0])
+    told: dict[Division, int] = {}
+    for chain in inside:
+        if chain.division.level == first.division.level:
+            told[chain.division] = told.get(chain.division, 0) + chain.weight
+    most = max(told, key=lambda division: told[division])
+    renamed = most.code == first.division.code and told[most] > told[first.division]
+    far_more = told[most] >= max(2 * told[first.division], told[first.division] + 4)
+    return next(c for c in inside if c.division == most) if renamed or far_more else first
 
 
-def _abroad(text: str, end: int, head: int) -> tuple[int, int, int, str] | None:
+def _abroad(text: str, end: int, head: int, datelines: list[Span]) -> tuple[int, int, int, str] | None:
     """The other country that the text tells most of: where it first says so, how much it tells, its name."""
     names, heads = countries()
     found: dict[str, tuple[int, int, int]] = {}
-    datelines = [m.span() for m in _DATELINE.finditer(text, 0, end)]
-    at = 0
-    while at < end - 1:
-        length = next((n for n in heads.get(text[at : at + 2], ()) if text[at : at + n] in names), 0)
+    done = 0
+    for at, lengths in headed(text, 0, end, heads):
+        length = next((n for n in lengths if text[at : at + n] in names), 0) if at >= done else 0
         if not length:
-            at += 1
             continue
         country, stop = names[text[at : at + length]], at + length
         if not any(a <= at < b for a, b in datelines) and not text[max(0, at - 2) : at].endswith(_NO_PLACE_BEFORE):
@@ -147,15 +160,14 @@ def _abroad(text: str, end: int, head: int) -> tuple[int, int, int, str] | None:
                 weight += 3 if at < head else 1 if _EVENT.search(text, stop, min(end, stop + 30)) else 0
             first = found.get(country, (at, stop, 0))
             found[country] = (first[0], first[1], first[2] + weight)
-        at = stop
+        done = stop
     if not found:
         return None
     country = max(found, key=lambda name: found[name][2])
     return (*found[country], country) if found[country][2] > 1 else None
 
 
-def _chains(text: str, end: int, year: int, head: int) -> list[Chain]:
-    datelines = [m.span() for m in _DATELINE.finditer(text, 0, end)]
+def _chains(text: str, end: int, year: int, head: int, datelines: list[Span]) -> list[Chain]:
     named = list(_named(text, end, year))
     around = _around(text, named)
     found: list[Chain] = []
@@ -188,6 +200,8 @@ def _chains(text: str, end: int, year: int, head: int) -> list[Chain]:
 def _named(text: str, end: int, year: int) -> Iterator[Mention]:
     """The names of divisions in the text, without those that are part of another word."""
     for mention in mentions(text, 0, end, year):
+        if text[mention.start : mention.end] in _WORDS:
+            continue
         if (
             mention.whole
             and text[max(0, mention.start - 1) : mention.start] in ("沿", "出", "进")
@@ -200,7 +214,7 @@ def _named(text: str, end: int, year: int) -> Iterator[Mention]:
 def _stands_alone(text: str, mention: Mention) -> bool:
     """True where a short name is not the tail of another word (奥巴马, 长江口, 巴姆古城)."""
     before = text[max(0, mention.start - 1) : mention.start]
-    if before in _BOUNDARY:  # also at the very start
+    if before in _BOUNDARY or text.startswith("段", mention.end):  # also at the very start; 包茂高速延安段
         return True
     level = min(d.level for d in mention.of)
     return level == 1 or (level == 2 and text[mention.start : mention.end] not in _RISKY)
@@ -238,14 +252,19 @@ def _chain(
         return None
     if not last.whole and _HOSPITAL.match(text, after):
         return None
+    if _FELT.match(text, after):
+        return Chain(first.start, last.end, of, 0)
     office = _OFFICE_AFTER.match(text, after) is not None
     short = not last.whole and not linked and of.level == 3
     weight = 1 if office else 3 if linked or (last.whole and of.level > 1) else 2
     if short:
         # 平安, 和平, 大方 are words as well: alone they are believed only where an event stands beside them.
-        if not (first.start < head or _EVENT.search(text, after, min(len(text), after + 14))):
+        on_road = text[max(0, first.start - 2) : first.start].endswith(("公路", "高速", "国道", "省道", "线"))
+        if not (on_road or first.start < head or _EVENT.search(text, after, min(len(text), after + 14))):
             return None
-        weight = 1
+        weight = 2 if text.startswith("段", after) else 1
+    if office and of.level == 3 and any(text.find(text[last.start : last.end - last.whole], a, b) >= 0 for a, b in datelines):
+        weight += 1
     if first.start < head:
         weight += 3
     elif _EVENT.search(text, after, min(len(text), after + 30)) and not office:

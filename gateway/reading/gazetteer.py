@@ -12,11 +12,13 @@ from gateway.core.parsing import Table
 
 
 class County(Struct, frozen=True, kw_only=True):
-    """A county, district or banner; ``aliases`` are other names for it, ``towns`` names that stand for it."""
+    """A county, district or banner; ``aliases`` are other names for it, ``towns`` names that stand for it, ``position`` its longitude
+    and latitude in degrees, for the map."""
 
     name: str
     aliases: tuple[str, ...] = ()
     towns: tuple[str, ...] = ()
+    position: tuple[float, float] | None = None
 
 
 class Found(NamedTuple):
@@ -28,6 +30,18 @@ class Found(NamedTuple):
     sure: bool
 
 
+def _position(table: Table) -> tuple[float, float] | None:
+    """Longitude and latitude, where they are given."""
+    given = table.data.get("position")
+    if given is None:
+        return None
+    plain = isinstance(given, list) and len(given) == 2 and all(type(one) in (int, float) for one in given)
+    if not plain or not (-180 <= given[0] <= 180 and -90 <= given[1] <= 90):
+        table.fault(("position",), "is no position", "[longitude, latitude] in degrees")
+        return None
+    return float(given[0]), float(given[1])
+
+
 class Gazetteer(Struct, frozen=True, kw_only=True):
     """Places to be recognised. Make it with ``Gazetteer.parse``."""
 
@@ -37,6 +51,8 @@ class Gazetteer(Struct, frozen=True, kw_only=True):
     pattern: re.Pattern[str] = field(default_factory=lambda: re.compile("(?!)"))
     towns: re.Pattern[str] = field(default_factory=lambda: re.compile("(?!)"))
     by_name: dict[str, str] = {}
+    short: re.Pattern[str] = field(default_factory=lambda: re.compile("(?!)"))
+    by_short: dict[str, str] = {}
     by_town: dict[str, tuple[str, ...]] = {}
 
     @classmethod
@@ -50,9 +66,9 @@ class Gazetteer(Struct, frozen=True, kw_only=True):
         by_name: dict[str, str] = {}
         by_town: dict[str, tuple[str, ...]] = {}
         for table in root.tables("county"):
-            table.only("name", "aliases", "towns")
+            table.only("name", "aliases", "towns", "position")
             aliases, towns = tuple(map(fold, table.texts("aliases"))), tuple(map(fold, table.texts("towns")))
-            county = County(name=fold(table.text("name")), aliases=aliases, towns=towns)
+            county = County(name=fold(table.text("name")), aliases=aliases, towns=towns, position=_position(table))
             for name in (county.name, *county.aliases):
                 if by_name.setdefault(name, county.name) != county.name:
                     table.fault(("name",), f"{name!r} is used twice", "each name once")
@@ -61,6 +77,7 @@ class Gazetteer(Struct, frozen=True, kw_only=True):
             counties.append(county)
         if not counties:
             root.fault(("county",), "is missing", "[[county]]")
+        by_short = {c.name[:-1]: c.name for c in counties if len(c.name) > 2 and c.name[:-1] not in by_town}
         name, province = city.text("name"), city.text("province", "") or None
         root.done()
         return cls(
@@ -71,6 +88,8 @@ class Gazetteer(Struct, frozen=True, kw_only=True):
             towns=_either(by_town),
             by_name=by_name,
             by_town=by_town,
+            short=_either(by_short),
+            by_short=by_short,
         )
 
     @property
@@ -83,6 +102,16 @@ class Gazetteer(Struct, frozen=True, kw_only=True):
         """The counties that ``text`` (folded) names in [start, end), in order, by their own names first."""
         stop = len(text) if end is None else end
         return [Found(*m.span(), self.by_name[m[0]], True) for m in self.pattern.finditer(text, start, stop)]
+
+    def parts_in(self, text: str, start: int = 0, end: int | None = None) -> list[Found]:
+        """Counties by their short names, where only a place can be meant: G65高速江州青山段."""
+        stop = len(text) if end is None else end
+        ours = tuple(name for name in self.own_names if name)
+        found = []
+        for match in self.short.finditer(text, start, stop):
+            if text.startswith(("段", "境内", "路段", "辖区"), match.end()) or text.endswith(ours, 0, match.start()):
+                found.append(Found(*match.span(), self.by_short[match[0]], True))
+        return found
 
     def towns_in(self, text: str, start: int = 0, end: int | None = None) -> list[Found]:
         """Towns named in [start, end); sure where only one county has a town of that name."""

@@ -8,9 +8,9 @@ spaces, width, invisible and traditional characters between or instead of its tw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from gateway.core.folding import fold_char
+from gateway.core.folding import MAY_FOLD, fold_char
 from gateway.reading.lazy import lazy
 
 _SPACE = r"[ \t.·]{0,4}"
@@ -41,6 +41,7 @@ _FORMS = tuple(
 _HEADING = lazy(rf"(?:^|[ \t_—|-]){_LEVEL}级?(?:[ \t_—|-]|$)")
 _HEADING_LIMIT = 30
 _CANDIDATE = lazy(r"[绝机秘][ \t.·\n]{0,9}密")
+_FOLDS = lazy(f"([{MAY_FOLD}])")
 _RANK = "绝机秘"
 
 
@@ -55,15 +56,23 @@ def _markings(text: str) -> set[str]:
     if _CANDIDATE.search(folded) is None:
         return set()
     found: set[str] = set()
-    for near in _neighbourhoods(folded):
-        if "绝密" in found:
-            break  # nothing ranks above it
-        for form in _FORMS:
-            found |= {f"{match['first']}密" for match in form.finditer(near)}
-        for line in near.split("\n"):
-            if len(line) <= _HEADING_LIMIT and (match := _HEADING.search(line)):
-                found.add(f"{match['first']}密")
+    highest = next(level for level in _RANK if level in folded)
+    for level in _levels(folded):
+        found.add(f"{level}密")
+        if level == highest:
+            break  # nothing in this text ranks above it
     return found
+
+
+def _levels(folded: str) -> Iterator[str]:
+    """The first character of each marking, in no order."""
+    for near in _neighbourhoods(folded):
+        for form in _FORMS:
+            for match in form.finditer(near):
+                yield match["first"]
+        for line in near.split("\n"):
+            if len(line) <= _HEADING_LIMIT and (heading := _HEADING.search(line)):
+                yield heading["first"]
 
 
 def _neighbourhoods(text: str) -> list[str]:
@@ -91,4 +100,7 @@ def _clipped(text: str, start: int, end: int) -> str:
 def _folded(text: str) -> str:
     if not any(c in text for c in "密祕"):
         return ""
-    return "".join("\n" if c in "\r\v\f\x85\u2028\u2029" else c if c in "\n\t" else fold_char(c) for c in text)
+    pieces = _FOLDS.split(text)  # what stays and what folds, in turn
+    folded = {c: "\n" if c in "\r\v\f\x85\u2028\u2029" else "\t" if c == "\t" else fold_char(c) for c in {*pieces[1::2]}}
+    pieces[1::2] = [folded[c] for c in pieces[1::2]]
+    return "".join(pieces)

@@ -12,9 +12,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from gateway.core.model import Precision, Qualifier
-from gateway.reading.days import day_of_month, past, weekday
+from gateway.reading.dates import SAME_DAY, day_of, number_of
+from gateway.reading.days import day_of_month, past
 from gateway.reading.lazy import lazy
-from gateway.reading.lunar import FESTIVALS, latest, latest_festival
+from gateway.reading.lunar import FESTIVALS
 from gateway.reading.numerals import value_of
 
 _HAN = "零〇一二两三四五六七八九十"
@@ -35,16 +36,17 @@ _DAY = (
     rf"|(?P<month>本月|当月|这个?月|上个?月|(?<![\d月{_HAN}]))(?P<d3>{_N})日(?!游|常|均|内|报[^，。案警]|用|元|产)"
     # 5日 anywhere; 5号 only where an hour or a pause follows: 人民路5号, 8号矿井 and 二号仓库 are no days.
     rf"|(?P<month2>本月|当月|这个?月|上个?月|(?<![\d月{_HAN}路街巷弄道里镇乡村组区县市厂矿]))(?P<d5>{_N})"
-    rf"号(?=凌晨|清晨|[早晨晚夜\d{_HAN}]|上午|中午|正午|午后|下午|傍晚|深夜|半夜|[,，。;；、\s]|$)"
+    rf"号(?=凌晨|清晨|[早晨晚夜\d{_HAN}]|上午|中午|正午|午后|下午|傍晚|深夜|半夜|开始|起|[,，。;；、\s]|$)"
     r"|(?P<week>上上个?|上个?|本|这个?)?(?<![一两二三四五六七八九十\d几数半每])(?:周|星期|礼拜)(?P<wd>[一二三四五六日天])(?![年岁期个名至到])"
+    r"|(?P<hol>国庆|五一|元旦)节?(?:小?长假|假期|黄金周)的?(?P<nth>首|第[一二三四五六七])[天日]"
     rf"|(?P<feast>{'|'.join(FESTIVALS)})节?(?:当天|当日|那天|这天|当(?=[晚夜])|(?={_PERIOD}|夜|\d{{1,2}}[时点:]))"
-    r"|(?P<rel>大前天|前天|前日|昨天|昨日|昨|今天|今日|今(?!年|后|冬|春|夏|秋)|当天|当日|同日|同一天|当(?=[晚夜])|前(?=[晚夜])|次日|翌日|第二天|隔天)"
+    r"|(?P<rel>大前天|前天|前日|昨天|昨日|昨|今天|今日|今(?!年|后|冬|春|夏|秋)|当天|当日|同日|同一天|当(?=[晚夜])|前(?=[晚夜])|次日|翌日|第二天|隔天|前一[天日])"
 )
-_MINUTE = rf"[一三13]刻|\d{{1,2}}(?!\d)分?|[二三四五]?十[{_ONES}]?分?|[零〇][{_ONES}]分?|[{_ONES}]分|半|整"
+_MINUTE = rf"[一三13]刻|\d{{1,2}}(?!\d)分?|[一二三四五]?十[{_ONES}]?分?|[零〇](?:[{_ONES}]|\d(?!\d))分?|[{_ONES}]分|半|整"
 _CLOCK = (
     rf"(?P<h>(?<!\d){_N})(?:时|点钟?)(?!\d*[年月日天]|间|段|期|速|[意建要问措原])(?:过)?(?P<mi>{_MINUTE})?(?:\d{{1,2}}秒)?"
     rf"(?!(?<=点)[{_HAN[:12]}](?:公|平|级|吨|万|亿|米|度|倍|个百))"
-    r"|(?P<h2>(?<![\d:.])\d{1,2}):(?P<mi2>\d{2})(?::\d{2})?(?![\d:])"
+    r"|(?P<h2>(?<![\d.])(?<!\d:)\d{1,2}):(?P<mi2>\d{2})(?::\d{2})?(?![\d:])"
 )
 _AGO = (
     rf"(?P<ago>(?:{_N}|十?几|半|[一两三](?=刻钟))[来多]?个?半?(?:来|多)?)(?P<agounit>小时|分钟|刻钟|钟头|天|周|星期|礼拜|个?月)"
@@ -52,27 +54,31 @@ _AGO = (
 )
 _ABOUT = r"大概|约|大约|差不多|接近|将近|近|不到|快"
 _BEGIN = (
-    rf"20\d{{6}}[ ，]?\d|\d{{1,4}}[年月日号时点:/.个多来几刻分小天周星礼半钟-]|[{_HAN}半廿几]{{1,4}}[年月日号时点个多来几刻分小天周星礼半钟]|[昨今凌早晨拂黎夜晚傍闰]|前[天日年晚夜半]"
+    rf"20\d{{6}}[ ，]?\d|\d{{1,4}}[年月日号时点:/.个多来几刻分小天周星礼半钟-]|[{_HAN}半廿几]{{1,4}}[年月日号时点个多来几刻分小天周星礼半钟]|[昨今凌早晨拂黎夜晚傍闰]|前[天日年晚夜半]|前一[天日]"
     r"|当[天日晚夜月]|本[月年周星礼]|上[个周星礼月上午]|这个?[周星礼月]|大[前清早年]|[次翌]日|第二天|隔[天日]|同[一日]|周[一二三四五六日天]|星期|礼拜"
     r"|[正腊冬]月|[农阴旧]历|年[初三]|去年|一大?早|[下中正晌上]午|黄昏|午[后间夜]|[子深后半]半?夜|午|刚[才刚]|方才|除夕|春节|元[旦宵月]|端午|中[秋元]|清明|国庆|[五六]一|七夕"
     r"|重阳|妇女节|劳动节|儿童节|龙抬头|腊八|小年|冬至"
 )
 """With what a time phrase begins: most signs of a text begin none, and are passed over quickly."""
+_HEADS = rf"\d{_HAN}半廿几昨今凌早晨拂晓黎夜晚傍闰前当本上这大次翌第隔同周星礼正腊冬农阴旧年一下中晌黄午子深后刚方除春元端清国五六七重妇劳儿龙小去"
 _PHRASE = lazy(
     rf"(?={_BEGIN})(?:"
     rf"{_AGO}|(?P<just>刚才|刚刚|方才)(?!{_PERIOD}|{_N}[点时]|\d)"
     rf"|(?:(?:{_DAY})(?P<day>)(?:\((?P<par>[^()]{{1,12}})\)|的)?[，， ]?)?(?:(?P<p>{_PERIOD})(?:时分)?[， ]?)?(?:{_ABOUT})?(?:{_CLOCK})?"
     rf"(?(day)|(?(h)|(?(h2)|(?(p)(?:(?<=时分)|(?<=凌晨|清晨|早上|上午|中午|下午|傍晚|晚上|夜里|深夜|半夜)(?=[，在有我许]|发生))|(?!)))))"
-    r")(?P<tail>许|左右|前后|多|来钟|来|钟|上下|分许)?"
+    r")(?P<tail>许|左右|前后|多|来钟|来|钟|上下|分许)?",
+    begins=_HEADS,
 )
 _DATELINE = lazy(
-    rf"(?:(?P<y>\d{{4}})年)?(?:(?P<m>{_N})月)?(?P<d>{_N})日(?:\([^()]{{1,24}}\))?(?:[^\n。，,\d(]{{0,4}}?(?:专?电|讯(?!问))|(?:消息|信息)(?:[:(]|据))"
+    rf"(?:(?P<y>\d{{4}})年)?(?:(?P<m>{_N})月)?(?P<d>{_N})日(?:\([^()]{{1,24}}\))?(?:[^\n。，,\d(]{{0,4}}?(?:专?电|讯(?!问))|(?:消息|信息)(?:[:(\d]|据))",
+    begins=rf"\d{_HAN}",
+    needs=("电", "讯", "消息", "信息"),
 )
+_TODAY = lazy(r"[^昨前]{0,160}?今[日天晨早]")
+_SAYS_ABOUT = lazy(_ABOUT)
 _NIGHT = ("晚", "晚上", "晚间", "夜", "夜里", "夜间", "夜晚", "深夜", "半夜", "午夜", "子夜", "傍黑", "前半夜")
 _EVENING = ("晚", "晚上", "晚间", "夜晚")
-_SAME = ("当天", "当日", "同日", "同一天", "当")
-NEXT_DAY = ("次日", "翌日", "第二天", "隔天")
-_BACK = {"大前天": 3, "前天": 2, "前日": 2, "前": 2, "昨天": 1, "昨日": 1, "昨": 1}
+_MEAL = lazy(r"([早午中晚])(?:饭|餐|自习)[^，。;\n\d]{0,3}[，]?$")
 _VAGUE_POINT = lazy(r"(?:有|差|快|慢|多|少|好|大|小|这|那|重|轻|早)$")
 _LASTED = lazy(r"(?:用|历|耗|共|达|约|限|费)时?$|持续|经过|工作$")
 
@@ -111,12 +117,14 @@ def phrases(text: str) -> list[re.Match[str]]:
 def dateline_day(text: str, today: date) -> date | None:
     """The day of a news agency's 3月5日电: what such a text calls 今天. None for any other text."""
     match = _DATELINE.search(text, 0, 400)
-    if match is None or "报" in text[max(0, match.start() - 8) : match.start()]:
-        return None  # a newspaper's 昨日 is the day before it is sold
+    if match is None:
+        return None
+    if text[max(0, match.start() - 1) : match.start()] == "报" and not _TODAY.match(text, match.end(), match.end() + 160):
+        return None  # a newspaper's 昨日 is the day before it is sold, unless it says where it was written as well
     day = (
-        past(_value(match["y"]), _value(match["m"]), _value(match["d"]), today)
+        past(number_of(match["y"]), number_of(match["m"]), number_of(match["d"]), today)
         if match["m"]
-        else day_of_month(_value(match["d"]), today, None)
+        else day_of_month(number_of(match["d"]), today, None)
     )
     return day if day and timedelta() <= today - day <= timedelta(days=30) else None
 
@@ -132,7 +140,7 @@ def resolve(text: str, match: re.Match[str], now: datetime, base: date, before: 
         return None
     if clock is not None and not match["p"] and match["day"] is None and _no_clock(text, match):
         return None
-    day = _day_of(match, base, before.day)
+    day = day_of(match, base, before.day)
     stated = match["day"] is not None
     if day is None or day > now.date():
         return None
@@ -146,7 +154,7 @@ def resolve(text: str, match: re.Match[str], now: datetime, base: date, before: 
         moment += timedelta(hours=12)
     if clock is not None and moment > now and (not stated or moment.date() > now.date()):
         moment -= timedelta(days=1)
-    qualifier: Qualifier = "about" if match["tail"] or re.search(_ABOUT, match[0]) else "exact"
+    qualifier: Qualifier = "about" if match["tail"] or _SAYS_ABOUT.search(match[0]) else "exact"
     precision: Precision = "month" if match["m6"] else "day" if clock is None else "minute"
     return Moment(match, moment, precision, qualifier, period, clock.hour if clock else None, stated)
 
@@ -155,7 +163,12 @@ def _means_afternoon(clock: _Clock, period: str, stated: bool, before: Before) -
     """Spoken without a word for the part of the day: the later one if it is past already, by day if the day is said."""
     if not clock.spoken or period:
         return False
-    return (clock.han and 1 <= clock.hour <= 5) if stated else (1 <= clock.hour <= 12 and before.moment is None)
+    return (clock.han and 1 <= clock.hour <= 5) if stated else (1 <= clock.hour <= 12 and _nothing_before(before))
+
+
+def _nothing_before(before: Before) -> bool:
+    """True where no part of a day was told: 就刚才，一点四十 is as open as 一点四十 alone."""
+    return before.moment is None or bool(before.moment.match["just"])
 
 
 def _no_clock(text: str, match: re.Match[str]) -> bool:
@@ -168,13 +181,17 @@ def _no_clock(text: str, match: re.Match[str]) -> bool:
 
 def _leaning(text: str, match: re.Match[str], clock: _Clock, day: date, last: Moment | None) -> str:
     """昨晚8点起火，10点扑灭: a bare clock takes the part of the day from the time before it, where it goes on from there."""
+    if match["day"] is None and clock.hour <= 12 and (meal := _MEAL.search(text, max(0, match.start() - 8), match.start())):
+        period = {"早": "早上", "午": "中午", "中": "中午"}.get(meal[1], "晚上")
+        return period if period != "晚上" or _fits(period, clock.hour) else ""
     if last is None or not last.period or clock.hour > 12 or last.match.end() > match.start():
         return ""
     gap = match.start() - last.match.end()
-    if match["day"] is not None and not (match["rel"] and match["rel"] in _SAME):
+    if match["day"] is not None and not (match["rel"] and match["rel"] in SAME_DAY):
         return ""
     if last.hour is None:
-        return last.period if gap < 80 and last.at.date() == day and _fits(last.period, clock.hour) else ""
+        near = gap < 80 and not any(c in text[last.match.end() : match.start()] for c in "。;!?")
+        return last.period if near and last.at.date() == day and _fits(last.period, clock.hour) else ""
     if last.hour > 12 or gap >= 200:
         return ""
     on = last.hour <= clock.hour or last.hour == 12
@@ -235,54 +252,6 @@ def _minutes(text: str) -> int | None:
     return None if value is None else int(value)
 
 
-def _value(text: str | None) -> int | None:
-    value = value_of(text) if text else None
-    return None if value is None else int(value)
-
-
-def _day_of(match: re.Match[str], today: date, context: date | None) -> date | None:
-    """The day that a phrase means; without a word of a day, the one the text speaks of."""
-    if match["day"] is None:
-        return context or today
-    told = re.match(rf"(?:(\d{{1,2}})月)?({_N})[日号]$", match["par"]) if match["par"] else None
-    if told and (match["rel"] or match["wd"] or match["feast"]):
-        month = _value(told[1])
-        return past(None, month, _value(told[2]), today) if month else day_of_month(_value(told[2]), today, context)
-    if rel := match["rel"]:
-        if rel in _SAME:
-            return context or today
-        if rel in NEXT_DAY:
-            return context + timedelta(days=1) if context else None
-        return today - timedelta(days=_BACK.get(rel, 0))
-    if of := match["m6"]:
-        first = today.replace(day=1)
-        if of in ("上", "上个", "本"):
-            return first if of == "本" else (first - timedelta(days=1)).replace(day=1)
-        year = {"今": today.year, "去": today.year - 1}.get(match["y6"] or "") or _value(match["y6"])
-        return past(year, _value(of), 1, today)
-    if match["ld"]:
-        word = match["lm"] or "正"
-        lunar_month = {"正": 1, "冬": 11, "腊": 12}.get(word) or _value(word)
-        lunar_day = _value(match["ld"].removeprefix("初").replace("廿", "二十"))
-        if not lunar_month or not lunar_day or lunar_month > 12:
-            return None
-        return latest(lunar_month, lunar_day, today, leap=bool(match["leap"]))
-    if match["feast"]:
-        return latest_festival(match["feast"], today)
-    if match["wd"]:
-        return weekday("一二三四五六日天".index(match["wd"]) % 7 if match["wd"] != "天" else 6, match["week"] or "", today)
-    if number := match["d3"] or match["d5"]:
-        return day_of_month(_value(number), today, context, match["month"] or match["month2"] or "")
-    month, of_month = (
-        _value((match[a] or match[b] or match[c] or match[d] or "").replace("元", "一"))
-        for a, b, c, d in (("m", "m2", "m4", "m7"), ("d", "d2", "d4", "d7"))
-    )
-    word = match["y"] or match["y2"] or match["y7"] or ""
-    back = {"今": 0, "本": 0, "去": 1, "前": 2}.get(word)
-    year = today.year - back if back is not None else _value(word)
-    return past(year, month, of_month, today)
-
-
 def _moment(day: date, period: str, clock: _Clock | None, rel: str, stated: bool) -> datetime | None:
     base = datetime(day.year, day.month, day.day)
     if clock is None:
@@ -297,7 +266,7 @@ def _moment(day: date, period: str, clock: _Clock | None, rel: str, stated: bool
         return base + timedelta(days=1, hours=hour % 12, minutes=clock.minute)
     elif night and (hour in (0, 12) or hour < 6):
         # 昨夜十二点半, 昨晚1点, 5日晚12时 belong to the morning after; 今天半夜两点, 5日深夜2时 are that morning.
-        named = rel in ("昨", "昨天", "昨日", "前", "前天", "前日", *_SAME)
+        named = rel in ("昨", "昨天", "昨日", "前", "前天", "前日", *SAME_DAY)
         after = named or (stated and rel not in ("今", "今天", "今日") and (period in _EVENING or hour == 12))
         after = after or (hour == 12 and period in _EVENING)
         return base + timedelta(days=1 if after else 0, hours=hour % 12, minutes=clock.minute)

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import re
 from array import array
+from functools import cache
 from typing import NamedTuple
 
-from gateway.core.folding import fold_char
+from gateway.core.folding import MAY_FOLD, fold_char
 from gateway.core.model import Span
 from gateway.reading.lazy import lazy
 
-READ_LIMIT = 60_000
+READ_LIMIT = 40_000
 """Code points of a text that the grammar reads; no report is longer, and what follows is only searched for a marking."""
 
 _MET = 8192  # characters remembered
 _WRAPPED = 20  # a shorter line is a heading or a signature, not a sentence broken by the paper's edge
-_SPACE = lazy(r" +|\n|,")
+_SPACE = lazy(r"[ \n,](?:(?<= ) +)?")
+_FOLDS = lazy(f"([{MAY_FOLD}])")
 _DIGITS = str.maketrans({"O": "0", "o": "0", "〇": "0", "l": "1", "I": "1", "|": "1"})
 _MIXED_RUN = lazy(r"(?<![A-Za-z0-9])[0-9OoIl|〇.]+(?![A-Za-z])")
 _LETTERS_FOR_DIGITS = lazy(
-    r"(?<=[年月日时点:])[OoIl|]{1,2}(?=[月日曰时吋点分])|(?<=[\u4e00-\u9fff])[Il|]{1,2}(?=[人名例死伤间户])"
+    r"(?<=[年月日时点:])[OoIl|]{1,2}(?=[月日曰时吋点分])|(?<=[\u4e00-\u9fff，。、;:(])[Il|]{1,2}(?=[人名例死伤间户])"
 )
 _AFTER_DIGIT = lazy(r"(?<=[0-9OolI|])[曰吋]")
 _SELF = lazy(r"(?<![自知利异体])己(?![方任见所])")
@@ -43,22 +45,35 @@ class Normal(NamedTuple):
 
 def normalise(text: str) -> Normal:
     """Fold ``text`` (at most ``READ_LIMIT`` code points of it). Linear."""
-    pieces = list(map(_FOLDED.__getitem__, text[:READ_LIMIT]))
-    if set(map(len, pieces)) <= {1}:
-        origin = array("I", range(len(pieces)))
-    else:
-        origin = array("I")
-        for place, piece in enumerate(pieces):
-            origin.extend([place] * len(piece))
-    return _normal(*_without_spaces("".join(pieces), origin))
+    plain, origin = _without_spaces(*_folded(text[:READ_LIMIT]))
+    return Normal(_recognised(plain), origin)
 
 
-def _normal(text: str, origin: array[int]) -> Normal:
-    return Normal(_recognised(text), origin)
+def _folded(text: str) -> tuple[str, array[int]]:
+    """``text`` as it is compared, and the place of each of its characters in ``text``."""
+    origin = _places()[: len(text)]
+    pieces = _FOLDS.split(text)  # what stays and what folds, in turn
+    if len(pieces) == 1:
+        return text, origin
+    folded = pieces[1::2] = [_FOLDED[char] for char in pieces[1::2]]
+    if not all(folded) or len("".join(folded)) != len(folded):  # to none or to several
+        at, places = 0, array("I")
+        for stays, piece in zip(pieces[::2], [*folded, ""], strict=True):
+            places.extend(origin[at : at + len(stays)])
+            at += len(stays) + 1
+            places.extend([at - 1] * len(piece))
+        origin = places
+    return "".join(pieces), origin
+
+
+@cache
+def _places() -> array[int]:
+    """Every place that is read: that of a text that folds character by character is the beginning of it."""
+    return array("I", range(READ_LIMIT))
 
 
 class _Folded(dict[str, str]):
-    """Characters that were met before, folded; a text of any language fills it with a few thousand at most."""
+    """Characters that were met before, folded; a text of any language fills it with a few thousand."""
 
     def __missing__(self, char: str) -> str:
         if char in "\r\x0b\x0c\x85\u2028\u2029":

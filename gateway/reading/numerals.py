@@ -1,18 +1,21 @@
 """Numbers as Chinese reports write and speak them: 2, 1.2万, 9万8, 十一二, 三四百万, 十来, 百余, 数十, 俩.
 
-A number keeps what the text says of its exactness: ``value`` is the stated lower bound, ``high`` closes a range.
+A number keeps what the text says of its exactness: ``value`` is the stated lower bound, ``high`` closes a range (the figure made of
+it has the upper end for its value).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.core.model import Qualifier
 from gateway.reading.lazy import lazy
 
-_DIGIT = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "壹": 1, "贰": 2, "叁": 3, "幺": 1}
-_UNIT = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
+_DIGIT = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "幺": 1} | {c: n for n, c in enumerate("零壹贰叁肆伍陆柒捌玖")}
+_UNIT = {"十": 10, "百": 100, "千": 1000, "拾": 10, "佰": 100, "仟": 1000, "万": 10_000, "亿": 100_000_000}
 _SPECIAL = {"廿": 20, "卅": 30, "俩": 2, "仨": 3}
 _HAN = "零〇一二两三四五六七八九十百千万亿"
 _BEFORE = (
@@ -28,10 +31,10 @@ _NUMBER = lazy(
     rf"|{_ARABIC}[余多几来]?(?:[十百千万亿]{{1,2}}(?:{_ARABIC}[百千万]?)?)?"
     rf"|[{_HAN}]{{1,16}}点[{_HAN[:11]}]{{1,6}}(?=[公平级吨万亿])"
     rf"|[上数几][十百千万]{{1,2}}|[{_HAN}]{{1,12}}[余多几来]?[百千万亿]{{0,2}}"
+    r"|[壹贰叁肆伍陆柒捌玖](?:[零壹贰叁肆伍陆柒捌玖]{0,2}[拾佰仟万亿]){1,8}[壹贰叁肆伍陆柒捌玖]?"  # as on cheques
     r"|廿|卅|俩|仨"
     r"|[几数](?=[名个位人])"
-    r")(?P<after>以上|左右|上下|余|多|来|几|许)?"
-)
+    r")(?P<after>以上|左右|上下|余|多|来|几|许)?", begins=rf"约大差估将接近至不最起超逾多高\d{_HAN}上数几廿卅俩仨壹贰叁肆伍陆柒捌玖")
 _CODE_BEFORE = frozenset("第斤-/:ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _LOOSE = lazy("[余多几来]")
 _RANGE = lazy(r"(?<![一二两三四五六七八九])([一二两三四五六七八九])([一二两三四五六七八九])(?![一二两三四五六七八九])")
@@ -44,19 +47,24 @@ _QUALIFIER: dict[str, Qualifier] = {
 
 
 class Number(NamedTuple):
-    """A number in the normal text. ``value`` None: the text says several, but not how many."""
+    """A number in the normal text. ``value`` None: the text says several, but not how many; ``vague``: 数十, only its lower bound."""
 
     start: int
     end: int
     value: float | None
     high: float | None
     qualifier: Qualifier
+    vague: bool = False
 
 
-def numbers(text: str) -> list[Number]:
-    """All numbers of ``text`` in order; ordinals, codes and dates are left to those who know them."""
+def numbers(text: str, before: Container[str] | None = None) -> list[Number]:
+    """All numbers of ``text`` in order; ordinals, codes and dates are left to those who know them. ``before``: only those that
+    one of these characters follows, or the end of the text.
+    """
     found = []
     for match in _NUMBER.finditer(text):
+        if before is not None and text[match.end() : match.end() + 1] not in before and match["body"] not in _SPECIAL:
+            continue
         at = match.start("body")
         if at and (last := text[at - 1]) in _CODE_BEFORE and (last not in "-/:" or text[max(0, at - 2)].isdecimal()):
             continue
@@ -91,7 +99,7 @@ def _read(match: re.Match[str]) -> Number | None:
     if body in ("几", "数"):
         return Number(start, end, None, None, "unknown")
     if body[0] in "上数几":
-        return Number(start, end, value_of(body[1:]), None, "at_least")
+        return Number(start, end, value_of(body[1:]), None, "at_least", body[0] != "上")
     bare = re.sub("[余多来几]", "", body)
     pair = _RANGE.search(bare)
     if pair and _adjacent(pair[1], pair[2]):
@@ -106,6 +114,7 @@ def _adjacent(low: str, high: str) -> bool:
     return _DIGIT[high] - _DIGIT[low] == 1 or (low, high) == ("三", "五")
 
 
+@lru_cache(maxsize=1024)
 def value_of(text: str) -> float | None:
     """The value of a bare numeral, Arabic, Chinese or mixed; None where it is none.
 

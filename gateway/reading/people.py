@@ -16,25 +16,29 @@ _SUFFIX = (
     "|卫健委|卫生健康委(?:员会)?|发改委|住建委|国资委|政法委|信访局|[\u4e00-\u9fff]{1,6}局|管委会|居委会|村委会|防汛办|防指|疾控中心|卫生院|人民医院|医院"
     "|[\u4e00-\u9fff]{1,4}中学|[\u4e00-\u9fff]{1,4}小学|镇政府|乡政府|街道办事处|街道办|苏木政府|[县区旗市]政府|人民政府"
     "|[县区旗]委|[\u4e00-\u9fff]{1,3}部|[\u4e00-\u9fff]{1,3}办|局调度|调度室|调度|集团|公司|检察院|法院|监狱"
-    "|海事处|应急办|安委办|武装部|学校|学院|大学|林场|车站|机场"
+    "|林业站|水利站|农技站|兽医站|畜牧站|监测站|气象站|海事处|应急办|安委办|武装部|学校|学院|大学|林场|车站|机场"
 )
 _MORE = "(?:办公室|办|值班室|指挥中心|调度|局|大队|派出所|党政办|政府){0,3}"
 _UNIT = lazy(rf"[\u4e00-\u9fff]{{2,16}}?(?:{_SUFFIX}){_MORE}")
 _LONGEST = lazy(rf"[\u4e00-\u9fff]{{2,22}}(?:{_SUFFIX})")
 _BRACKET = lazy(r"^[【\[](?P<unit>[^】\]]{3,24})[】\]]")
 _LABEL = lazy(r"(?:报送单位|报告单位|上报单位|填报单位|来电单位|单位)[:：]?(?P<unit>[\u4e00-\u9fff]{3,24})")
-_FROM = lazy(r"FROM[: ]*(?P<unit>[\u4e00-\u9fff]{3,24})", re.IGNORECASE)
+_FROM = lazy(r"[Ff][Rr][Oo][Mm][: ]*(?P<unit>[\u4e00-\u9fff]{3,24})")
 _OPENING = lazy(
     r"(?:^|\n)(?:FAX[^\n]*\n)?(?P<unit>[\u4e00-\u9fff]{3,24}?)(?:报告|报称|报|传真)?(?::|FAX|传真|\d{4}[-./年]"
-    r"|\d{1,2}[月-]|[ 0-9O]{2}/)"
+    r"|\d{1,2}[月-]|[ 0-9O]{2}/|\n)"
 )
+_LINE = lazy(r"[\u4e00-\u9fff]{2,8}(?:消防|公安|交警|应急|信访|林业|教育|卫健|水利|民政|安监)")  # 开发区消防：
+_LONGEST_LINE = 50
+_SAYS = lazy(r"(?:第?[一二三四五六七八九十\d]{0,2}次?(?:续报|补报|再报|报告|报称?)(?:之?[一二三四五六七八九十\d]{1,2})?)?(?:\([^()\n]{1,8}\))?$")
 _SPEAKER = lazy(
     rf"(?:我是|我这里是|我这边是|这里是|我(?!们|叫|姓|区|县|市|旗|镇"
     rf"|乡))(?P<unit>[\u4e00-\u9fff]{{2,14}}?(?:{_SUFFIX}){_MORE})"
 )
 _ADDRESSED = lazy(r"市委办|市(?:人民)?政府|市委|信息科|秘书二科|市府办|各县")
+_NO_UNIT = lazy(r"送|被|去了|到了|[您你]好$|吗$")  # 司机送医院了, 市委办您好
 _TAIL = lazy(
-    r"(?:^|[。!\n;；])(?:特此报告。?)?(?P<tail>[\u4e00-\u9fff、 ]{2,26})(?:\n?\d{4}年\d{1,2}月\d{1,2}日(?:\d{1,2}[时:点]\d{0,2}分?)?)?[。\s]*$"
+    r"(?:^|[。!\n;；])(?:特此报告。?)?(?P<tail>[\u4e00-\u9fff、 ]{2,26})(?:\n?(?:\d{4}年)?\d{1,2}月\d{1,2}日(?:\d{1,2}[时:点]\d{0,2}分?)?)?[。\s]*$"
 )
 _CONTACT_LINE = r"\(?(?:联系人|联系电话|签发人?|审签人?|审核人?|报告人|值班员|值班电话|电话)[^\n。;]*"
 _CONTACT = lazy(rf"(?:(?<=[局办室会院队府站]) *(?:值班员|联系人|报告人)[^\n。;]*|(?:\n *{_CONTACT_LINE})+)[。\s]*$")
@@ -62,7 +66,9 @@ _SIGNED = lazy(
     r"(?:审签人?|签发人?|审核人?|签批人?|审定)(?:领导)?[::](?P<name>[\u4e00-\u9fff·]{2,5}?)(?=[，。;、 \n)]|$|电话"
     r"|报告|联系|副?县长|副?书记)"
 )
-_PHONE = lazy(r"(?<![\d-])(?:\+?86[- ]?)?(?:1[3-9]\d{9}|0\d{2,3}[- ]?\d{7,8}|(?<=电话)[::]?\d{7,8})(?!\d)")
+_PHONE = lazy(r"(?<![\d-])(?:\+?86[- ]?)?(?:1[3-9]\d{9}|0\d{2,3}[- ]?\d{7,8}|(?<=电话)[::]?\d{7,8})(?!\d)", begins=r"+\d:：")
+_LONG = lazy(r"\d\d{6}")
+"""As many digits as the shortest telephone number has in one run."""
 
 
 class Who(NamedTuple):
@@ -105,11 +111,11 @@ def _unit(text: str, turns: list[Turn]) -> tuple[str | None, int]:
         unit = _LONGEST.match(opening["unit"]) or _UNIT.match(opening["unit"])
         if unit and len(unit[0]) >= len(opening["unit"]) - 3:
             return unit[0], opening.start("unit")
-    first = lazy(
-        rf"(?:[^\n]*\n)?(?P<unit>[\u4e00-\u9fff]{{2,16}}?(?:{_SUFFIX}){_MORE})(?:报告|报称?)?(?:\([^()\n]{{1,8}}\))?:"
-    ).match(text[:300])
-    if first and not _ADDRESSED.match(first["unit"]):
-        return first["unit"], first.start("unit")
+    for start in (text.find("\n", 0, 300) + 1, 0):
+        colon = text.find(":", start, start + _LONGEST_LINE)
+        said = _SAYS.search(text, max(start, colon - 18), colon) if colon > start else None
+        if said and (unit := _UNIT.fullmatch(text, start, said.start()) or _LINE.fullmatch(text, start, said.start())) and not _ADDRESSED.match(unit[0]):
+            return unit[0], start
     return tail_unit, at
 
 
@@ -124,7 +130,7 @@ def _speaker(text: str, turns: list[Turn]) -> tuple[str | None, int]:
         for piece in re.finditer(r"[^，。?!、\n]+", said):
             unit = _UNIT.match(piece[0])
             greeted = re.match(r"(?:你好|您好|喂|市|信息科|值班)", piece[0])
-            if unit and not greeted and not _ADDRESSED.match(piece[0]):
+            if unit and not greeted and not _ADDRESSED.match(piece[0]) and not _NO_UNIT.search(piece[0]):
                 return unit[0], turn.start + piece.start()
     return None, 0
 
@@ -170,7 +176,8 @@ def _reporter(text: str, unit: str | None, turns: list[Turn]) -> tuple[str | Non
 
 
 def _phone(text: str) -> str | None:
-    found = _PHONE.search(text[:20_000])
+    text = text[:20_000]
+    found = _PHONE.search(text) if _LONG.search(text) else None
     if not found:
         return None
     import phonenumbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from gateway.core.model import Place
@@ -11,6 +12,7 @@ from gateway.reading.lazy import lazy
 from gateway.reading.normalise import Normal
 
 _OURS = lazy(r"(?:我们?|本|全|该)[县区旗市镇乡]")
+_OURS_BEFORE = lazy(r"(?:我|咱)们?[县区旗市]的?$")
 _EVENT = lazy(
     r"发生|起火|着火|失火|相撞|追尾|侧翻|爆炸|泄漏|坍塌|倒塌|被|有人|一[辆名位个起男女处家条栋间台老民村]"
     r"|两[辆名个]|因|出现|遭|村民|居民|群众|某|部分|约?\d+余?[名人]"
@@ -21,7 +23,7 @@ _END = (
     "路段|路口|附近|收费站|服务区|候车厅|车站|广场|公园|商场|市场|学校|小学|中学|大学|幼儿园|医院|小区|公司|工厂"
     "|煤矿|矿区|矿井|工地|大厅|库房|仓库|车间|水库|大桥|酒店|宾馆|网吧|饭店|超市"
     "|影院|体育场|体育馆|机场|码头|机要局|政府|大院|门口|花园|园区|科技园|工业园|街道|苏木|嘎查|社区|隧道|大道"
-    "|大街|开发区|文化中心|中心|加油站|银行|支行|分理处|信用社|监狱|看守所|寺|教堂|养殖场|林场|农场"
+    "|大街|开发区|文化中心|中心|加油站|银行|支行|分理处|信用社|监狱|看守所|景区|景点|度假村|度假区|滑雪场|寺|教堂|养殖场|林场|农场"
     "|国道|省道|高速|铁路|民房|居民楼|宿舍|家中|后山|林区|[镇乡村组街路号县旗厂矿站桥山河湖湾沟岭坡园楼店]"
 )
 _STRETCH = lazy(rf"(?:{_END})")
@@ -40,7 +42,7 @@ _SITE = lazy(
     "|收费站|服务区|车站|客运站|街道|步行街|看守所|监狱|体育场|网吧|酒店|市场"
     "|商场|超市|加油站|机要局|机要室|大楼|苏木|嘎查|林场|农场|出口|镇|乡|村|庄|屯|岭|湾|山|河|湖|高速|国道|省道)"
 )
-_NO_SITE = lazy("民警|造成|已|正|将|多家|数家|几家|说|受|该|一[名个]|[两二三四五六七八九十\\d]")
+_NO_SITE = lazy("市委|市政府|民警|造成|已|正|将|多家|数家|几家|说|受|该|一[名个]|[两二三四五六七八九十\\d]")
 _REACH = 60
 _CONSIDERED = 8000
 """So far into a text its place is looked for."""
@@ -54,28 +56,37 @@ def place(
     unit: str | None,
     home: str | None,
     skip: list[tuple[int, int]],
+    aside: Sequence[tuple[int, int]] = (),
     year: int,
 ) -> Place | None:
     """The place of the event. ``times`` are the stretches that tell when it happened: the place stands near the first.
-    ``home`` is the county of the reporting ``unit``, which 我县 and a bare town or firm mean; ``skip`` is what only a clerk says;
+    ``home`` is the county of the reporting ``unit``, which 我县 and a bare town or firm mean; ``skip`` is what only a clerk says, ``aside``
+    what is told of something else;
     ``year`` is that of the report."""
     from gateway.reading.elsewhere import elsewhere, is_news, lies_elsewhere  # a command that reads nothing need not load it
 
     text = normal.text
     after = times[0][1] if times else 0
     ours = gazetteer.own_names
-    if home is None and is_news(text) and not any(name in text for name in ours) and (far := elsewhere(normal, year)) is not None:
+    if home is None and is_news(text) and not any(name in text for name in ours) and (far := elsewhere(normal, year, aside)) is not None:
         return far
     named = [f for f in gazetteer.counties_in(text, 0, _CONSIDERED) if not _is_unit(text, f, unit)]
+    named = named or gazetteer.parts_in(text, 0, _CONSIDERED)
     strange = [f for f in named if lies_elsewhere(text, f.start, ours)]
     named = [f for f in named if f not in strange]
+    if home is not None:  # 咱们县经开区 lies in the sender's county, whatever district has that other name
+        named = [f._replace(county=home) if _OURS_BEFORE.search(text, max(0, f.start - 5), f.start) else f for f in named]
+    elif not strange and (units := gazetteer.counties_in(text, 0, _CONSIDERED)):
+        home = units[0].county
     end = _stop(text, after)
     near = [f for f in named if after - 40 <= f.start < end]
     chosen = next((f for f in near if f.start >= after), None) or (near[-1] if near else None) or (named[0] if named else None)
     if chosen is not None:
         return _described(normal, gazetteer, chosen.county, chosen.start, times)
     silent = home is not None and not unit and not _OURS.search(text)
-    far = elsewhere(normal, year) if strange or silent or home is None else None
+    far = elsewhere(normal, year, aside) if strange or silent or home is None else None
+    if far is not None and far.county in gazetteer.by_name and not strange:
+        far = None  # our own county, though another province has one of that name
     sure = far is not None and (home is None or far.county is not None or far.country != "中国")
     if strange and sure:
         return far

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -25,6 +28,10 @@ class Words(Struct, frozen=True, kw_only=True):
     real: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
 
+    def found(self, name: str, text: str) -> bool:
+        """True where a word of the list ``name`` stands in ``text``."""
+        return _either(getattr(self, name))(text) is not None
+
     @classmethod
     def parse(cls, data: object) -> Words:
         """The lists of conf/reading.toml's [words]. Raises ``ParseFaults``."""
@@ -36,3 +43,9 @@ class Words(Struct, frozen=True, kw_only=True):
         lists: dict[str, Any] = {name: tuple(map(fold, table.texts(name, required=True))) for name in names}
         root.done()
         return cls(**lists)
+
+
+@cache
+def _either(words: tuple[str, ...]) -> Callable[[str], re.Match[str] | None]:
+    """One search for all of ``words``: faster than one for each where a text holds none of them, as most do."""
+    return re.compile("|".join(map(re.escape, words)) or "(?!)").search

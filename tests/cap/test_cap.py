@@ -17,7 +17,7 @@ import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import cap, i18n, register
+from gateway import cap, i18n, preparing, register
 from gateway import house as houses
 from gateway.cap_rules import CapFile
 from gateway.core.model import Event, Figure, Incident, Occurred, Place, RawMessage, Report
@@ -57,7 +57,7 @@ class Desk:
         )
         accepted = self.store.write_now(lambda tx: take_in(tx, raw, self.at, 60))
         row = self.store.read_now(lambda tx: messages.get(tx, accepted.id))
-        prepared = register.prepare(self.house, row, Message(text=text))
+        prepared = preparing.prepare(self.house, row, Message(text=text))
         return self.store.write_now(lambda tx: register.take(tx, self.house, row, prepared, self.at))
 
     def cap(self, number: str) -> ET.Element:
@@ -119,7 +119,9 @@ def test_follow_ups_are_updates_that_refer_to_all_before(desk: Desk) -> None:
     assert text(sent[1], "info/severity") == "Moderate", "four dead: 较大"
     again = desk.cap(first.incident.number)
     assert text(again, "identifier") == text(sent[2], "identifier"), "exported twice it is the same alert"
-    perform_now(desk.live, "close", {"number": first.incident.number, "reason": "处置完毕"}, "李值班")
+    perform_now(
+        desk.live, "do", {"number": first.incident.number, "act": "close", "reason": "处置完毕", "person": "李值班"}, "root"
+    )
     over = desk.cap(first.incident.number)
     assert (text(over, "msgType"), text(over, "info/urgency")) == ("Update", "Past")
 

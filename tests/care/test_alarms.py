@@ -22,11 +22,26 @@ HEADS = ("## What it means · 含义", "## At risk · 风险", "## Now · 处置
 
 
 def raised() -> Iterator[tuple[str, str]]:
-    """Every kind that stands in a call of ``raise_`` or ``alarms.fields``, or beside ``"what"`` of an alarm's data."""
+    """Every kind that stands in a call of ``raise_`` or ``alarms.fields``, in a ``Warn`` of the duty, and what is written down as
+    an ``alarm`` without them."""
     for folder in ("gateway", "plugins"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+                if not isinstance(node, ast.Call):
+                    continue
+                where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                words = {word.arg: word.value for word in node.keywords}
+                texts = [one.value for one in (*node.args, *words.values()) if isinstance(one, ast.Constant)]
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if (
+                    name in ("Event", "emit", "_emit")
+                    and "alarm" in texts
+                    and not (path.name == "alarms.py" or made_of_fields(words))
+                ):
+                    yield f"an alarm that alarms.fields did not make ({where})", where
+                if name == "Warn" and isinstance(words.get("what"), ast.Constant):
+                    yield words["what"].value, where  # type: ignore[attr-defined]
+                if not isinstance(node.func, ast.Attribute) or not node.args:
                     continue
                 owner = node.func.value
                 if node.func.attr == "raise_" or (
@@ -34,12 +49,17 @@ def raised() -> Iterator[tuple[str, str]]:
                 ):
                     first = node.args[1 if node.func.attr == "covers" else 0]
                     if isinstance(first, ast.Constant):
-                        yield first.value, f"{path.relative_to(ROOT)}:{node.lineno}"
+                        yield first.value, where
+
+
+def made_of_fields(words: dict[str | None, ast.expr]) -> bool:
+    """Whether the data of an event come from ``alarms.fields``, at once or by a variable of that name."""
+    return any("fields(" in ast.unparse(value) or ast.unparse(value) == "data" for value in words.values())
 
 
 def test_every_alarm_that_is_raised_is_in_the_table_and_has_its_page() -> None:
     found = dict(raised())
-    assert {"storage", "delivery", "secrecy", "plugin", "start"} <= set(found), "the control: the search finds what is there"
+    assert {"storage", "delivery", "secrecy", "plugin", "start", "unacknowledged"} <= set(found), "the control: the search finds what is there"
     assert {kind: where for kind, where in found.items() if kind not in KINDS} == {}
     for kind in KINDS:
         text = (RUNBOOK / f"{kind}.md").read_text("utf-8")
@@ -69,7 +89,9 @@ def window(channel: str | None = None, minutes: int = 10) -> Window:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_maintenance_covers_carriers_and_peers_and_nothing_that_keeps_reports(kind: str) -> None:
-    assert alarms.covers((window(),), kind, {}, NOW) == (kind in {"delivery", "channel", "plugin", "start"})
+    assert alarms.covers((window(),), kind, {}, NOW) == (
+        kind in {"delivery", "channel", "plugin", "start", "stuck", "transport", "canary", "witness"}
+    )
     assert not alarms.covers((), kind, {}, NOW)
     assert not alarms.covers((window(),), kind, {}, NOW + timedelta(minutes=10)), "half open: its end is out of it"
 

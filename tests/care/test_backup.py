@@ -107,6 +107,7 @@ def test_backup_under_load_kill_restore_and_go_on(gate: Gate, tmp_path: Path) ->
     assert log.startswith(first), "the chain goes on from what was restored"
     restored = next(json.loads(line) for line in log.splitlines() if b'"event":"restored"' in line)
     assert restored["data"]["seq"] == len(first.splitlines())
+    assert restored["at"].endswith("+08:00"), "in the city's zone, wherever it was restored"
 
 
 def test_no_secret_is_in_it(made_once: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway import i18n
 from gateway.audit.sealer import Sealer
 from gateway.audit.verify import rotated, verify_files
 from gateway.backup import BackupError, write
@@ -24,6 +25,7 @@ NOW = datetime(2026, 3, 6, 3, 0, tzinfo=UTC)
 
 
 def test_there_and_back(postgres: Any, tmp_path: Path) -> None:
+    i18n.use("en")
     source, target, keys = postgres.url(), postgres.url(), StoreKeys(bytes(32))
     config = replace(load(ROOT / "conf", Host.load()), store_url=source, state=tmp_path, audit_log=tmp_path / "audit.jsonl")
     store = Store.open(source, keys, lambda: NOW)

@@ -17,13 +17,14 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from gateway import i18n, init
+from gateway import i18n, init, roster_holes
 from gateway.cli import cli
 from gateway.core.roster import Duty, Roster
 from gateway.doctor import checks, gather, reach
 from gateway.doctor.facts import Clock, Disk, Door, Entry, Facts, Finding, Memory, Secret, Way
 from gateway.host import Host
 from gateway.settings import load
+from gateway.settings_model import AlarmsSection, ConsoleSection
 
 ROOT = Path(__file__).parents[2]
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -44,7 +45,7 @@ def turn(office: str, start: datetime, end: datetime) -> Duty:
 
 CONF = replace(
     load(ROOT / "conf", Host.load(), today=date(2026, 3, 5)),
-    roster=Roster((turn("committee_duty_room", NOW - timedelta(days=1), NOW + timedelta(days=30)),)),
+    alarms=AlarmsSection(ways=({"transport": "sms", "address": "1"}, {"transport": "mail", "address": "a@b"})),
 )
 GOOD = Facts(
     now=NOW,
@@ -70,6 +71,28 @@ GOOD = Facts(
 
 def but(**changes: object) -> Facts:
     return msgspec.structs.replace(GOOD, **changes)
+
+
+def test_words_that_mean_two_things_are_told_as_what_they_mean_here() -> None:
+    """A clock that runs is a term elsewhere; so is where a message is from."""
+    i18n.use("zh")
+    found = {f.what: f.found for f in checks.judge(GOOD)}
+    assert found["守护进程"] == "运行中"
+    assert "系统时钟" in found
+    assert not {"时限", "计时中"} & {*found, *found.values()}
+
+
+@pytest.mark.parametrize(
+    ("section", "state"),
+    [
+        ({}, "warn"),
+        ({"ways": ({"transport": "sms", "address": "1"}, {"transport": "sms", "address": "2"})}, "warn"),
+        ({"ways": ({"transport": "sms", "address": "1"},), "command": ("/usr/local/bin/siren",)}, "ok"),
+    ],
+)
+def test_alarms_need_two_ways(section: dict[str, object], state: str) -> None:
+    (found,) = checks.alarm_ways(msgspec.structs.replace(GOOD, config=replace(CONF, alarms=AlarmsSection(**section))))
+    assert found.state == state and bool(found.do) == (state == "warn")
 
 
 def test_a_host_in_order_has_nothing_wrong_and_nothing_to_look_at() -> None:
@@ -130,19 +153,36 @@ def test_each_trouble_is_found_with_what_to_do(name: str) -> None:
     assert found[0].do, "each finding says what to do"
 
 
-def hole(*turns: Duty, office: str = "committee_duty_room") -> tuple[str, str] | None:
-    return checks.first_hole([msgspec.structs.replace(t, office=office) for t in turns], GOOD, 14)
+def holes(*turns: Duty) -> list[tuple[str | None, str, int]]:
+    """What is said of the police, whom the roster names, and of the offices that receive, which it always names here."""
+    kept = tuple(d for d in CONF.roster.duties if d.office != "committee_duty_room")
+    config = replace(CONF, roster=Roster((*kept, *turns)))
+    return [(one.office, one.text, one.count) for one in roster_holes.empty(config, NOW)]
 
 
 def test_holes_of_the_roster() -> None:
     day = datetime(2026, 3, 5, tzinfo=ZONE)
     far = day + timedelta(days=60)
-    assert hole(turn("x", day, far)) is None
-    assert hole(turn("x", day, day + timedelta(days=2))) == ("2026-03-07 00:00", "2026-03-19 10:07")
-    gap = (turn("x", day, day + timedelta(days=1, hours=8)), turn("x", day + timedelta(days=1, hours=9), far))
-    assert hole(*gap) == ("2026-03-06 08:00", "2026-03-06 09:00")
-    late = turn("x", day + timedelta(days=30), far)
-    assert hole(late) == ("2026-03-05 10:07", "2026-03-19 10:07"), "nobody for the whole time that is looked at"
+
+    def said(office: str, start: str, end: str) -> str:
+        return f"{CONF.directory.name(office)}: nobody from {start} to {end}"
+
+    room = "committee_duty_room"
+    assert holes(turn(room, day, far)) == []
+    assert holes() == [(room, said(room, "2026-03-05 10:07", "2026-03-19 10:07"), 1)], (
+        "nobody for the whole time that is looked at"
+    )
+    assert holes(turn(room, day, day + timedelta(days=2))) == [(room, said(room, "2026-03-07 00:00", "2026-03-19 10:07"), 1)]
+    gap = (
+        turn(room, day, day + timedelta(days=1, hours=8)),
+        turn(room, day + timedelta(days=1, hours=9), day + timedelta(days=3)),
+    )
+    first = said(room, "2026-03-06 08:00", "2026-03-06 09:00")
+    assert holes(*gap) == [(room, f"{first}, and 1 more", 2)]
+    assert [one[0] for one in holes(turn(room, day, far), turn("police", day, day + timedelta(days=2)))] == ["police"]
+    fewer = Roster(tuple(d for d in CONF.roster.duties if d.office != "leading_group"))
+    found = [f for f in checks.judge(but(config=replace(CONF, roster=fewer))) if f.what == "duty roster"]
+    assert [f.state for f in found].count("warn") == 1 and len(found) == 8
 
 
 @pytest.fixture
@@ -204,7 +244,19 @@ def test_a_broken_conf_is_told_with_its_faults_and_the_host_is_looked_at_all_the
     code, found = run(conf)
     assert code == 1
     assert len(wrong(found, "configuration")) == 2
-    assert any(f.what == "clock" for f in found)
+    assert any(f.what == "system clock" for f in found)
+
+
+def test_the_console_s_key_and_port_are_looked_at_where_it_is_enabled(conf: Path) -> None:
+    config = load(conf, Host.load(conf), today=date(2026, 3, 5))
+    tls = ConsoleSection(enabled=True, host="127.0.0.1", certificate="console.pem")
+    for section, asked in ((ConsoleSection(), False), (tls, True)):
+        with_it = replace(config, console=section, channels=(), transports=())
+        assert ("console-key" in {one.name for one in gather._secrets(with_it)}) is asked
+        _ways, doors = reach.look(with_it, None)
+        assert ("console" in {door.name for door in doors}) is asked
+    same = replace(config, console=tls.model_copy(update={"port": config.http.port, "certificate": ""}), channels=(), transports=())
+    assert [door.name for door in reach.look(same, None)[1]] == ["http"], "one server for both is one door"
 
 
 def test_a_port_that_somebody_else_holds_is_named(conf: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
-from gateway import maintenance
+from gateway import init, maintenance
 from gateway.alarms import Alarms
 from gateway.chores import Chores
+from gateway.cli import cli
 from gateway.core.model import Event
 from gateway.host import Host
 from gateway.operations import Live, OperationError, perform_now
@@ -169,6 +172,23 @@ async def test_one_channel_alone_and_ended_by_hand(open_store: Any, clock: Clock
     shown = [(e.data["plugin"], e.data.get("maintenance", False)) for e in written(store)]
     assert shown == [("sms", True), ("phone", False), ("sms", False)]
     assert [(e.data["state"], e.by) for e in written(store, "maintenance")] == [("started", "op"), ("ended", "chief")]
+
+
+def test_the_command_says_what_goes_on_and_what_has_ended(tmp_path: Path) -> None:
+    init.write(tmp_path / "conf", demo=True, base_port=26900)
+
+    def said(*words: str) -> str:
+        made = CliRunner(env={"GATEWAY_LANG": "en"}).invoke(cli, ["--conf", str(tmp_path / "conf"), "maintenance", *words])
+        assert made.exit_code == 0, made.output
+        return made.output
+
+    assert "no maintenance goes on" in said()
+    assert re.search(
+        r"all +\d+ \w+ 20\d\d \d\d:\d\d +\d+ \w+ 20\d\d \d\d:\d\d +works", said("on", "--minutes", "5", "--why", "works")
+    )
+    assert "works" in said()
+    assert said("off") == "maintenance ended: 1\n"
+    assert "no maintenance goes on" in said("off")
 
 
 async def test_retention_runs_once_a_day_and_at_once_after_down_time(open_store: Any, clock: Clock) -> None:

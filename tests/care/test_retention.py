@@ -19,7 +19,7 @@ from gateway.host import Host
 from gateway.operations import Live, OperationError
 from gateway.settings import load
 from gateway.settings_model import RetentionSection
-from gateway.store import KeyGone, Store, StoreKeys, journal, messages, purge, tables, vault
+from gateway.store import KeyGone, Store, StoreKeys, Tx, deliveries, journal, messages, purge, tables, vault
 
 ROOT = Path(__file__).parents[2]
 FORMER = Path(__file__).parent / "former"
@@ -185,3 +185,28 @@ def test_the_next_pass(now: str, hour: int, due: str) -> None:
 def test_nothing_is_destroyed_unless_conf_says_so(store: Store) -> None:
     assert retention.rules(RetentionSection()) == ()
     assert retention.destroy(store, RetentionSection(), NOW + timedelta(days=3650)) == {}
+
+
+def test_what_was_sent_about_no_incident_goes_once_it_is_out(store: Store) -> None:
+    def paper(tx: Tx, state: str, days: int) -> str:
+        at = NOW - timedelta(days=days)
+        row = deliveries.DeliveryRow(
+            id=tx.new_id(), incident=None, message=None, destination="committee_office", duty="inform", transport="mail",
+            address="a@gateway.test", created_at=at, next_try_at=at,
+        )  # fmt: skip
+        deliveries.insert(tx, row, deliveries.Content(subject="值班快报", text="昨日登记事件3起"))
+        tx.run(sa.update(tables.deliveries).where(tables.deliveries.c.id == row.id).values(state=state))
+        return row.id
+
+    def held(row: str) -> bool:
+        asked = sa.select(tables.vault.c.wrapped).where(tables.vault.c.id == row)
+        return store.read_now(lambda tx: tx.scalar(asked)) is not None
+
+    cases = (("delivered", 40), ("delivered", 10), ("waiting", 40))
+    old, young, waiting = (store.write_now(lambda tx, one=one: paper(tx, *one)) for one in cases)
+    assert retention.destroy(store, RetentionSection(paper_days=30), NOW, dry_run=True) == {"paper": 1}
+    assert retention.destroy(store, RetentionSection(paper_days=30), NOW) == {"paper": 1}
+    assert [held(row) for row in (old, young, waiting)] == [False, True, True]
+    purged = [entry.event.data for entry in store.read_now(journal.entries) if entry.event.event == "purged"]
+    assert purged[-1] == {"rule": "paper", "days": 30, "deliveries": 1}
+    assert retention.destroy(store, RetentionSection(paper_days=30), NOW) == {"paper": 0}, "once"

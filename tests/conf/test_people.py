@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core import roster
+from gateway.core import roster_csv
 from gateway.core.directory import Directory, Office, Person, Unit, sender_key
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -29,7 +29,7 @@ def test_turns_are_half_open_and_called_in_order() -> None:
         "# 注释\n\n"
         "bureau,邓值班,2026-11-24 08:30,2026-11-24 18:00,1\n"
     )
-    found, faults = roster.parse(text, DIRECTORY, ZONE)
+    found, faults = roster_csv.parse(text, DIRECTORY, ZONE)
     assert faults == []
     assert found.on_duty("bureau", at("2026-11-23T18:00")) == ("何值班", "邓值班")
     assert found.on_duty("bureau", at("2026-11-24T08:29:59")) == ("何值班", "邓值班")
@@ -39,13 +39,13 @@ def test_turns_are_half_open_and_called_in_order() -> None:
 
 
 def test_a_byte_order_mark_is_taken() -> None:
-    found, faults = roster.parse("\ufeff" + HEAD, DIRECTORY, ZONE)
+    found, faults = roster_csv.parse("\ufeff" + HEAD, DIRECTORY, ZONE)
     assert (found.duties, faults) == ((), [])
 
 
 def test_good_lines_stay_beside_a_bad_one() -> None:
     text = HEAD + "bureau,何值班,2026-11-23 18:00,2026-11-24 08:30,1\nbureau,张三,2026-11-23 18:00,2026-11-24 08:30,1\n"
-    found, faults = roster.parse(text, DIRECTORY, ZONE)
+    found, faults = roster_csv.parse(text, DIRECTORY, ZONE)
     assert len(found.duties) == 1
     assert [(f.line, f.column, f.what) for f in faults] == [(3, "person", "person")]
 
@@ -53,7 +53,7 @@ def test_good_lines_stay_beside_a_bad_one() -> None:
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
 def test_any_roster_is_read_or_named(text: str) -> None:
     for candidate in (text, HEAD + text):
-        found, faults = roster.parse(candidate, DIRECTORY, ZONE)
+        found, faults = roster_csv.parse(candidate, DIRECTORY, ZONE)
         assert all(duty.start < duty.end for duty in found.duties)
         assert all(fault.line >= 1 for fault in faults)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Callable
 from datetime import date, datetime
@@ -43,6 +43,7 @@ def test_the_shipped_conf_passes(config: Config) -> None:
     assert config.warnings == ()
     assert {c.name: c.kind for c in config.channels} == {
         "sms": "sms_smpp", "mail": "email_smtp", "fax": "fax_mail", "phone": "phone_transcript",
+        "phone-log": "phone_log",
     }  # fmt: skip
     assert {t.name: t.kind for t in config.transports} == {"mail": "to_mail", "sms": "to_sms"}
     assert [r.kind for r in config.routers] == ["route_offices"]
@@ -155,7 +156,11 @@ def test_missing_files_are_named(conf: Path, faults: Callable[[Path], list[str]]
         "catalogue.toml:1: catalogue.toml: the file is missing",
         "templates/report.txt:1: report.txt: the file is missing",
     ]
-    assert len(faults(conf / "nowhere")) >= 6
+
+
+def test_a_folder_that_is_not_there_is_one_fault_with_what_to_do(conf: Path, faults: Callable[[Path], list[str]]) -> None:
+    (told,) = faults(conf / "nowhere")
+    assert f"gateway init {conf / 'nowhere'}" in told and "--conf" in told
 
 
 def test_a_disabled_transport_leaves_the_other_way(conf: Path) -> None:
@@ -220,6 +225,9 @@ def test_the_language_is_known_before_anything_is_validated(conf: Path) -> None:
 def test_every_key_is_in_the_shipped_file_with_its_default() -> None:
     lines = (SHIPPED / "gateway.toml").read_text(encoding="utf-8").splitlines()
     for name, field in GatewayFile.model_fields.items():
+        if not isinstance(field.annotation, type):
+            assert f"# [[{name}]]" in lines, "a table of which there may be many is shown as an example"
+            continue
         start = lines.index(f"[{name}]")
         section = lines[start : next((n for n in range(start + 1, len(lines)) if lines[n].startswith("[")), len(lines))]
         assert field.annotation is not None
@@ -231,22 +239,20 @@ def test_every_key_is_in_the_shipped_file_with_its_default() -> None:
 
 
 @pytest.mark.parametrize("file", sorted((SHIPPED / "channels.d").glob("*.toml")), ids=lambda path: str(path.name))
-def test_every_key_of_a_shipped_plugin_section_is_there_with_its_default(file: Path, config: Config) -> None:
+def test_every_key_of_a_shipped_plugin_section_is_there_with_its_default(file: Path) -> None:
     data = tomllib.loads(file.read_text(encoding="utf-8"))
     lines = file.read_text(encoding="utf-8").splitlines()
-    for configured in (*config.channels, *config.transports):
-        sort = "channel" if configured in config.channels else "transport"
-        if configured.name not in data.get(sort, {}):
-            continue
-        start = lines.index(f"[{sort}.{configured.name}]")
+    kinds = Host.load().kinds
+    for sort, name, table in [(one, name, table) for one in data for name, table in data[one].items()]:
+        start = lines.index(f"[{sort}.{name}]")
         section = lines[start : next((n for n in range(start + 1, len(lines)) if lines[n].startswith("[")), len(lines))]
-        for name, field in type(configured.settings).model_fields.items():
+        for key, field in kinds[f"{sort}s"][table["kind"]].Settings.model_fields.items():
             if field.is_required():
-                assert any(line.startswith(f"{name} = ") for line in section), name
+                assert any(line.startswith(f"{key} = ") for line in section), key
             else:
-                written = next((line for line in section if line.startswith(f"#{name} = ")), None)
-                assert written is not None, name
-                assert tomllib.loads(written[1:])[name] == _plain(field.get_default(call_default_factory=True)), name
+                written = next((line for line in section if line.startswith(f"#{key} = ")), None)
+                assert written is not None, key
+                assert tomllib.loads(written[1:])[key] == _plain(field.get_default(call_default_factory=True)), key
 
 
 def _plain(value: Any) -> Any:
@@ -260,12 +266,14 @@ def test_the_configuration_page_is_up_to_date() -> None:
 
 
 def test_check_is_quick() -> None:
+    """In processor time: what else the machine does is not its fault."""
     code = "from pathlib import Path; from gateway.host import Host; from gateway.settings import load\n"
     code += "load(Path('conf'), Host.load())"
-    start = time.monotonic()
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=20)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     heavy = code + "; import sys; print([m for m in ('sqlalchemy', 'numpy', 'rapidocr', 'sentry_sdk') if m in sys.modules])"
-    assert time.monotonic() - start < 2
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
     found = subprocess.run([sys.executable, "-c", heavy], check=True, cwd=ROOT, timeout=20, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
 

@@ -37,6 +37,29 @@ def test_every_item_has_a_message() -> None:
     assert {item for item, _ in MEETS} == set(expected)
 
 
+@pytest.mark.parametrize("text", [*(text for _item, text in MEETS), *BELOW, *DRILLS, *(text for _why, text in NOTHING)])
+def test_an_item_none_of_whose_words_are_there_is_not_met(text: str) -> None:
+    """Items are passed over by the words they need; judged one by one they say the same."""
+    whole = replace(catalogue(), items=tuple(replace(item, needs=None) for item in catalogue().items))
+    report, found = judge(text)
+    assert found == classify(whole, report)
+
+
+def test_what_a_condition_needs() -> None:
+    def term(name: str) -> Condition:
+        return Condition(form="term", concepts=(name,))
+
+    figure = Condition(form="threshold", fields=("deaths",), at_least=1)
+    near = Condition(form="near", concepts=("b", "c"))
+    assert term("a").needs() == {"a"}
+    assert near.needs() == {"b"}, "the others are looked for around it"
+    assert figure.needs() is None
+    assert Condition(form="any", parts=(term("a"), near)).needs() == {"a", "b"}
+    assert Condition(form="any", parts=(term("a"), figure)).needs() is None
+    assert Condition(form="all", parts=(Condition(form="any", parts=(term("a"), near)), term("d"), figure)).needs() == {"d"}
+    assert Condition(form="none", parts=(term("a"),)).needs() is None
+
+
 @pytest.mark.parametrize("text", BELOW)
 def test_small_incident_meets_nothing(text: str) -> None:
     report, found = judge(text)

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.core.catalogue import classify
-from gateway.core.matching import Candidate, MatchRules, MessageFacts, Verdict, combine, match
+from gateway.core.combining import combine
+from gateway.core.matching import Candidate, MatchRules, MessageFacts, Verdict, match
 from gateway.core.model import Figure, Incident, Place, Report
 from gateway.core.parsing import ParseFaults
 from gateway.core.triage import decide
@@ -167,15 +168,15 @@ def test_places_numbered_apart_are_not_one_incident() -> None:
     """The same kind, street and hour, another number: a person is asked, nothing is merged."""
     import re
 
-    from gateway.core import matching as room
+    from gateway.core import whereabouts as room
 
     assert re.findall(room._NUMBERED, "解放路12号第七号仓库") == ["12", "七"]
     first = Report(text="解放路12号着火", place=Place(text="青山区解放路12号", county="青山区"))
     other = Report(text="解放路86号着火", place=Place(text="青山区解放路86号", county="青山区"))
-    assert room._numbers_differ(first, other)
-    assert not room._numbers_differ(first, first)
+    assert room.numbers_differ(first, other)
+    assert not room.numbers_differ(first, first)
     assert (
-        room._shared_name(
+        room.shared_name(
             Report(text="三号仓库", place=Place(text="三号仓库")), Report(text="七号仓库", place=Place(text="七号仓库"))
         )
         == ""

@@ -63,7 +63,7 @@ def test_the_gravest_of_several_figures_decides_and_says_why() -> None:
     [
         ({"deaths": Figure(value=None, qualifier="unknown")}, None, "死亡不详"),
         ({"deaths": Figure(value=None, qualifier="unknown"), "injured": 4}, "一般", "死亡不详"),
-        ({"deaths": Figure(value=8, qualifier="range", max=11)}, "较大", "死亡在 8 至 11 人之间，标准为 10 人"),
+        ({"deaths": Figure(value=11, qualifier="range", low=8, max=11)}, "较大", "死亡在 8 至 11 人之间，标准为 10 人"),
         ({"deaths": Figure(value=5, qualifier="at_least")}, "较大", "死亡至少 5 人，标准为 10 人"),
         ({"deaths": 2, "missing": 1}, "一般", "另有 1 人失联被困"),
         ({"deaths": 0, "trapped": 12}, None, "另有 12 人失联被困"),

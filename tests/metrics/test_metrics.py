@@ -18,10 +18,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import house as houses
-from gateway import register
+from gateway import preparing, register
 from gateway.alarms import Alarms
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event, Message, RawMessage
+from gateway.core.space import Space
 from gateway.explain import throwaway_key
 from gateway.host import Host
 from gateway.intake import take_in
@@ -51,6 +52,7 @@ class House:
             self.store, config=lambda: CONFIG, alarms=self.alarms, channels=lambda: self.up,
             clock=lambda: self.at, tick=lambda: self.ticks,
         )  # fmt: skip
+        self.metrics.spaces = lambda: {"state": Space(free=5, total=9)}
 
     def take(self, text: str, *, sender: str = "13800000003", whole: bool = True) -> None:
         raw = RawMessage(
@@ -60,7 +62,7 @@ class House:
         if whole:
             house = houses.build(CONFIG, bureau_public=throwaway_key())
             row = self.store.read_now(lambda tx: messages.get(tx, accepted.id))
-            prepared = register.prepare(house, row, Message(text=text))
+            prepared = preparing.prepare(house, row, Message(text=text))
             self.store.write_now(lambda tx: register.take(tx, house, row, prepared, self.at))
 
     def emit(self, name: str, **data: Any) -> None:
@@ -92,6 +94,15 @@ async def test_an_empty_house_shows_honest_zeros(house: House) -> None:
     assert found["gateway_queue_age_seconds", "desk"] == 0 and found["gateway_sealed_lag_events",] == 0
     assert found["gateway_channel_up", "sms"] == 1 and found["gateway_channel_up", "mail"] == 0
     assert found["gateway_clocks_passed_total", "initial"] == 0 and found["gateway_store_readable",] == 1
+
+
+async def test_disks_say_how_long_they_last(house: House) -> None:
+    house.metrics.spaces = lambda: {
+        "state": Space(free=5, total=9), "log": Space(free=1, total=9, full_in=timedelta(hours=2)),
+    }  # fmt: skip
+    found = await house.read()
+    assert (found["gateway_disk_free_bytes", "state"], found["gateway_disk_free_bytes", "log"]) == (5, 1)
+    assert (found["gateway_disk_full_seconds", "state"], found["gateway_disk_full_seconds", "log"]) == (float("inf"), 7200)
 
 
 async def test_what_came_in_is_counted_and_queues_age(house: House) -> None:

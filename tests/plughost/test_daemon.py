@@ -4,24 +4,29 @@ accepted is lost, an alarm names the plugin, and it comes back. About 35 s for t
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.system.gate import Gate, mail, post_phone, send_mail
+from benchmarks.plughost import answers, beside, prepared, spread
+from tests.system.gate import Gate, Sink, mail, post_phone, send_mail
 
-PLUGIN = Path(__file__).with_name("plugin.py")
-LIMITS = {"hang_seconds": 1.5, "restart_min": 0.05, "restart_max": 0.2, "failures": 100, "memory_mb": 256}
-LONGEST = 5.0
-"""Seconds for one mail beside a bad plugin; the benchmark measures, this only has to tell a stall from none."""
+LIMITS = {"hang_seconds": 2.5, "call_seconds": 5.0, "restart_min": 0.05, "restart_max": 0.2, "failures": 100, "memory_mb": 256}
+LONGEST = 2.0
+"""Seconds for one mail beside a bad plugin: less than the time that a plugin which hangs is given, so that waiting for it shows."""
+RATIO = 1.2
+"""The p99 of the other ways in beside a bad plugin, against the same beside one at rest."""
+ROUNDS = 5
+"""Of so many one must hold the ratio: what others do on the machine falls on some of them, what the plugin does on all."""
+MAILS = 150
 BAD = {
     "raises": "raised KeyError (plugin",
-    "busy": "did not answer ping within 1.5 s",
-    "sleeps": "did not answer ping within 1.5 s",
+    "busy": "did not answer ping within 2.5 s",
+    "sleeps": "did not answer ping within 2.5 s",
     "leaks": "of memory",
     "exits": "its process ended (exit 7)",
     "segfault": "its process ended (signal 11)",
@@ -33,6 +38,12 @@ BAD = {
     "bomb": "processes; allowed: 32|did not answer",
 }
 
+BAD_OUT = {
+    "hangs": "did not answer send within 5 s",
+    "rubbish": "answered nonsense to send (dict is no outcome)",
+}
+"""What shows in an answer alone: the daemon waits for a way out, and for no connection of a way in."""
+
 
 class Bad:
     """The daemon with the bad plugin, and the plugin's own port."""
@@ -41,6 +52,21 @@ class Bad:
         self.gate = gate
         self.port = gate.base + 8
         self.taken: list[str] = []
+        self.mails: list[Any] = []
+        """What came to the offices by mail."""
+
+    def said(self, since: int, behaviour: str) -> bool:
+        """Whether an alarm that names the plugin has told of it."""
+        words = (BAD | BAD_OUT)[behaviour].split("|")
+        lines = [line for line in self.gate.log.read_text()[since:].splitlines() if "plugin=plugin" in line]
+        return any(word in line for line in lines for word in words)
+
+    def mail(self, text: str) -> None:
+        """One mail by the other way in; it must not take long."""
+        began = time.monotonic()
+        answer = send_mail(self.gate.base, mail(text))
+        assert time.monotonic() - began < LONGEST, "another way in stood still"
+        self.taken.append(answer.decode().split()[-1])
 
     def line(self, text: str, answer: bool = True) -> str:
         with socket.create_connection(("127.0.0.1", self.port), 5) as wire:
@@ -62,26 +88,25 @@ class Bad:
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bad]:
     gate = Gate(tmp_path_factory.mktemp("bad"))
     made = Bad(gate)
-    (gate.conf / "plugins.d").mkdir(exist_ok=True)
-    shutil.copy(PLUGIN, gate.conf / "plugins.d" / "plugin.py")
-    (gate.conf / "channels.d" / "bad.toml").write_text(
-        f"[channel.bad]\nkind = 'bad_line'\nisolation = 'process'\nport = {made.port}\n"
-    )
-    toml = gate.conf / "gateway.toml"
-    text = toml.read_text().replace("[plugins]", "[plugins]\n" + "\n".join(f"{k} = {v}" for k, v in LIMITS.items()))
-    toml.write_text(text)
+    prepared(gate.conf, made.port, **LIMITS)
     phone = gate.conf / "channels.d" / "phone.toml"
     phone.write_text(phone.read_text().replace('kind = "phone_transcript"', 'kind = "phone_transcript"\nisolation = "process"'))
+    sink = Sink(gate.base + 5)
+    sink.start()
+    made.mails = sink.mails
     gate.start()
     try:
         yield made
     finally:
         gate.stop()
+        sink.stop()
 
 
 def test_a_bundled_channel_works_from_its_own_process(bad: Bad) -> None:
     call = {"call_id": "c1", "caller": "0999-1234567", "called": "0999-110", "started_at": "2026-03-06T09:00:00+08:00",
             "segments": [{"speaker": "a", "start": 0, "end": 1, "text": "白水县政府办报告：今日8时，白水县化工厂爆炸，2人死亡。"}]}  # fmt: skip
+    # One that starts slowly keeps no other waiting, and so the daemon is up before it.
+    bad.gate.until(lambda: answers(bad.gate.base + 2), "its channel listens")
     status, said = post_phone(bad.gate.base + 2, bad.gate.secret("phone-token"), call)
     assert status == 200, said
     shown = bad.gate.until(lambda: _state(bad, said["id"]) != "accepted" and _state(bad, said["id"]), "it is read")
@@ -97,24 +122,14 @@ def _state(bad: Bad, ident: str) -> str:
 @pytest.mark.parametrize("behaviour", BAD)
 def test_a_bad_neighbour(bad: Bad, behaviour: str) -> None:
     bad.gate.until(bad.works, "the plugin's channel takes a message", 20)
-    said = len(bad.gate.log.read_text())
-    sent = len(mails := [])
+    since, sent = len(bad.gate.log.read_text()), 0
     bad.line(f"do {behaviour}")
-    words = BAD[behaviour].split("|")
-
-    def told() -> bool:
-        log = bad.gate.log.read_text()[said:]
-        return any(word in line and "plugin=plugin" in line for line in log.splitlines() for word in words)
-
     deadline = time.monotonic() + 30
-    while not told() or sent < 5:
-        began = time.monotonic()
-        mails.append(send_mail(bad.gate.base, mail(f"云台区政府办报告：{time.monotonic_ns()}号楼起火，2人受伤。")))
-        assert time.monotonic() - began < LONGEST, "another way in stood still"
+    while not bad.said(since, behaviour) or sent < 5:
+        bad.mail(f"云台区政府办报告：{time.monotonic_ns()}号楼起火，2人受伤。")
         sent += 1
-        assert time.monotonic() < deadline, f"no alarm names it:\n{bad.gate.log.read_text()[said:][-3000:]}"
+        assert time.monotonic() < deadline, f"no alarm names it:\n{bad.gate.log.read_text()[since:][-3000:]}"
         time.sleep(0.01)
-    bad.taken += [answer.decode().split()[-1] for answer in mails]
     if behaviour in ("floods", "notes"):
         bad.gate.until(lambda: _ended(bad), "the flood ends with its process", 20)
 
@@ -126,6 +141,37 @@ def _ended(bad: Bad) -> bool:
     except OSError:
         return True
     return bad.works()
+
+
+@pytest.mark.parametrize("behaviour", BAD_OUT)
+def test_a_bad_way_out(bad: Bad, behaviour: str) -> None:
+    """Its alarm names it, other reports are taken meanwhile, and the report goes to its offices by the next way."""
+    bad.gate.until(bad.works, "the plugin's channel takes a message", 20)
+    since = len(bad.gate.log.read_text())
+    bad.mail(f"青山区政府办报告：{time.monotonic_ns()}号仓库爆炸，5人死亡。do {behaviour}")
+
+    def told() -> bool:
+        bad.mail(f"云台区政府办报告：{time.monotonic_ns()}号楼起火，2人受伤。")
+        return bad.said(since, behaviour)
+
+    bad.gate.until(told, "an alarm names it")
+    words = f"do {behaviour}".encode()
+    bad.gate.until(lambda: any(words in m.get_payload(decode=True) for m in bad.mails), "the next way brings it", 60)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("behaviour", ["busy", "exits", "floods"])
+def test_the_other_ways_in_keep_their_pace(bad: Bad, behaviour: str) -> None:
+    """All twelve are measured by ``python -m benchmarks.plughost``; these take processor, starts and the store."""
+    ratios: list[float] = []
+    for _ in range(ROUNDS):
+        bad.gate.until(bad.works, "the plugin's channel takes a message", 20)
+        rest, beside_it, times = beside(bad.gate, bad.port, behaviour, 3, MAILS // 3)
+        assert times >= 1, "the control: it has misbehaved"
+        ratios.append(spread(beside_it)[1] / spread(rest)[1])
+        if ratios[-1] <= RATIO:
+            return
+    raise AssertionError(f"p99 beside {behaviour} against p99 at rest: {ratios}")
 
 
 def test_nothing_that_was_accepted_is_lost(bad: Bad) -> None:

@@ -3,7 +3,7 @@
 Every line of corpus/*.jsonl goes through the same steps as ``explain --json --batch``. Lines that share ``stream`` are one
 stream, in the order of the file; every other line stands alone. ``expect`` holds only what is asserted:
 
-- a figure: a number, null (not stated, or stated as unknown), or {"value", "qualifier", "max", "others", "why"};
+- a figure: a number, null (not stated, or stated as unknown), or {"value", "qualifier", "low", "max", "others", "why"};
 - ``kind``, ``drill``, ``noise``, ``correction``, ``unit``, ``reporter``, ``signed_by``, ``phone``, ``cause``: as in the report;
 - ``occurred``: the value; ``place``: an object, level by level; ``marking``: the marking that is found, or null;
 - ``action``; ``incident``: "new", "same as ID" (the line of its stream) or null; ``items`` and ``review``: all of these are there; ``not_items`` and ``not_review``: none of these is;
@@ -37,7 +37,7 @@ KNOWN = {*NUMBERS, *PLAIN, "occurred", "place", "marking", "action", "incident",
 KNOWN |= {"items", "not_items", "review", "not_review"}
 KEYS = {"id", "group", "channel", "received_at", "sender", "subject", "text", "raw_b64", "pdus", "expect", "stream"}
 _SAYS = re.compile(
-    r"[0-9〇零一二两三四五六七八九十百千万亿俩仨廿卅几数幺]|[多若干部分大量]|[无没未不]|平安|安全|核实|统计|核查|确认|夫妻|夫妇|母[子女]|父[子女]|兄弟|姐妹|全|双|司机|驾驶|[男女老某妻夫姐妹儿孩员住个其lI]"
+    r"[0-9〇零一二两三四五六七八九十百千万亿俩仨廿卅几数幺]|[多若干部分大量]|[无没未不]|平安|安全|核实|统计|核查|确认|夫妻|夫妇|母[子女]|父[子女]|兄弟|姐妹|全|双|司机|驾驶|[死亡男女老某妻夫姐妹儿孩员住行骑乘租民工生个其lI]"
 )
 
 
@@ -72,7 +72,6 @@ class Streams:
         """The dry run, knowing nothing of earlier streams."""
         self._connection().deserialize(self._empty)
         self.explainer._store._cache.clear()
-        self.explainer._received.clear()
         return self.explainer
 
 
@@ -139,7 +138,7 @@ def _figure(found: dict[str, Any] | None, want: Any) -> Any:
     """What was read, in the form that the expectation has."""
     if not isinstance(want, dict):
         return found and found["value"]
-    full = {"value": None, "qualifier": "exact", "max": None, "others": [], "why": "", **(found or {})}
+    full = {"value": None, "qualifier": "exact", "low": None, "max": None, "others": [], "why": "", **(found or {})}
     full["others"] = [other["value"] for other in full["others"]]
     return {key: full[key] for key in want}
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.matching import combine
+from gateway.core.combining import combine
 from gateway.core.model import FIGURES, Figure, Report
 from gateway.reading.normalise import normalise
 from gateway.reading.numerals import numbers

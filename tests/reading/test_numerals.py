@@ -145,6 +145,8 @@ def test_evidence_points_at_the_words() -> None:
         "去年曾",
         "送往院",
         "网传",
+        "死亡1人、",
+        "机密★",
     ],
 )
 def test_a_megabyte_is_read_in_linear_time(piece: str) -> None:

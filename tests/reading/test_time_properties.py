@@ -50,7 +50,8 @@ def period(hour: int) -> tuple[str, int]:
 
 def told(text: str, at: datetime = SENT) -> str | None:
     """What the reading takes for the time of the event."""
-    found, _others = occurred(normalise(text + AFTER), at, [])
+    normal = normalise(text + AFTER)
+    found, _others = occurred(normal, time_phrases(normal.text, at), [])
     return found.value if found else None
 
 
@@ -141,9 +142,11 @@ WORDS = st.sampled_from(
 
 @given(st.lists(WORDS, max_size=14).map("".join), sent)
 def test_no_day_after_the_day_of_sending(text: str, now: datetime) -> None:
-    for phrase in time_phrases(normalise(text).text, now):
+    normal = normalise(text)
+    phrases = time_phrases(normal.text, now)
+    for phrase in phrases:
         assert phrase.at.date() <= now.date() + timedelta(days=1)  # 今日24时 is the day after
-    found, _others = occurred(normalise(text), now, [])
+    found, _others = occurred(normal, phrases, [])
     assert found is None or found.value[:10] <= str(now.date() + timedelta(days=1))
 
 

@@ -6,11 +6,18 @@ from datetime import datetime
 
 import pytest
 
+from gateway.core.model import Occurred
 from gateway.reading.normalise import normalise
-from gateway.reading.times import occurred
+from gateway.reading.times import occurred, time_phrases
 from tests.core.example import read
 
 NOON = "2026-03-06T12:00:00+08:00"
+
+
+def told(text: str) -> Occurred | None:
+    """What is taken for the time of the event, at noon."""
+    normal = normalise(text)
+    return occurred(normal, time_phrases(normal.text, datetime.fromisoformat(NOON)), [])[0]
 
 
 @pytest.mark.parametrize(
@@ -90,12 +97,12 @@ def test_head_and_foot_of_a_fax_do_not_tell() -> None:
     ],
 )
 def test_news_speaks_in_the_day_of_its_dateline(text: str, expected: str) -> None:
-    found, _others = occurred(normalise(text), datetime.fromisoformat(NOON), [])
+    found = told(text)
     assert found is not None and found.value == expected
 
 
 def test_only_how_it_ended_tells_the_day() -> None:
-    found, _others = occurred(normalise("3月5日10时，大火被扑灭。"), datetime.fromisoformat(NOON), [])
+    found = told("3月5日10时，大火被扑灭。")
     assert found is not None and (found.value, found.qualifier) == ("2026-03-05", "about")
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gateway import desk, dispatch, i18n, register, service
+from gateway import desk, dispatch, i18n, routing, service
 from gateway.cli.link import load
 
 
@@ -17,6 +17,8 @@ def die(*_args: Any, **_kwargs: Any) -> Any:
 
 
 def before(owner: Any, name: str) -> None:
+    if not hasattr(owner, name):
+        raise SystemExit(f"no step: {owner.__name__} has no {name}")
     setattr(owner, name, die)
 
 
@@ -32,7 +34,7 @@ def after(owner: Any, name: str) -> None:
 
 STEPS = {
     "accepted": lambda: before(desk.Desk, "_prepare"),
-    "taking": lambda: before(register, "put"),
+    "taking": lambda: before(routing, "put"),
     "taken": lambda: after(desk.Desk, "_take"),
     "leased": lambda: before(dispatch.Dispatcher, "_attempt"),
     "sent": lambda: after(dispatch.Dispatcher, "_attempt"),

@@ -39,16 +39,17 @@ def test_four_of_four_and_what_the_commands_say_after(shown: tuple[Gate, str]) -
 
 def test_an_acknowledgement_by_name_is_on_record(shown: tuple[Gate, str]) -> None:
     gate, _output = shown
-    office = next(d for d in gate.ask("deliveries", limit=500) if d["duty"] == "receive")
+    office = next(d for d in gate.ask("deliveries", limit=500) if d["office"] == "committee_duty_room")
     number = office["incident"].partition("-")[2]
-    person = gate.run_command("incident", number, "ack", "--office", office["destination"], "--by", "李值班")
-    assert "李值班" in person
+    gate.run_command("incident", number, "ack", "--office", office["destination"], "--by", "李值班", code=1)
+    person = gate.run_command("incident", number, "ack", "--office", office["destination"], "--by", "罗值班")
+    assert "罗值班" in person
     gate.run_command("incident", "999", "ack", "--office", "市政府值班室", "--by", "李值班", code=1)
     assert "allowed" in gate.run_command("incident", number, "ack", "--office", "城管局", "--by", "李值班", code=1)
     gate.stop()
     gate.run_command("audit", "verify")
     tail = gate.run_command("audit", "tail", "-n", "1000")
-    assert "acknowledged by 李值班" in tail
+    assert "acknowledged by 罗值班" in tail and "refused" in tail
     trail = gate.run_command("incident", number, "--trail")
     assert "acknowledged" in trail
     lines = (gate.state / "audit.jsonl").read_text().splitlines()

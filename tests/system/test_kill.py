@@ -60,9 +60,19 @@ def test_a_stop_in_order_leaves_nothing_in_the_air(gate: Gate, sink: Sink) -> No
     gate.stop()
     gate.start()
     gate.until(
-        lambda: all(r["state"] == "delivered" for r in gate.ask("deliveries", limit=1000) if r["transport"] == "mail")
-        and len(gate.ask("messages")) == 5,
+        lambda: (
+            all(r["state"] == "delivered" for r in gate.ask("deliveries", limit=1000) if r["transport"] == "mail")
+            and len(gate.ask("messages")) == 5
+        ),
         "all delivered",
     )
     ids = Counter(m["X-Gateway-Delivery"] for m in sink.mails)
     assert set(ids.values()) == {1}
+
+
+def test_the_clock_is_confirmed_in_the_daemon_alone_and_on_record(gate: Gate) -> None:
+    assert "no daemon listens" in gate.run_command("clock", "confirm", code=1)
+    gate.start()
+    assert "trusted already" in gate.run_command("clock", "confirm")
+    gate.stop()
+    assert '"command":"clock confirm"' in (gate.state / "audit.jsonl").read_text("utf-8")

@@ -22,7 +22,9 @@ def test_the_chain_goes_on_over_a_rename_and_a_restart(gate: Gate, sink: Sink) -
     gate.start()
     gate.stop()
     assert "in order" in gate.run_command("audit", "verify")
-    lines = [json.loads(line) for name in ("audit.jsonl.1", "audit.jsonl") for line in (gate.state / name).read_text().splitlines()]
+    lines = [
+        json.loads(line) for name in ("audit.jsonl.1", "audit.jsonl") for line in (gate.state / name).read_text().splitlines()
+    ]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
     assert [line["prev"] for line in lines[1:]] == [line["hash"] for line in lines[:-1]]
 

@@ -122,7 +122,7 @@ def main_pid(box: Container) -> int:
 
 def test_it_is_ready_as_a_user_of_its_own(box: Container) -> None:
     assert box.systemctl("is-active", "gateway.service") == "active"
-    assert "fax, mail, phone, sms" in box.show("StatusText")
+    assert "fax, mail, phone, phone-log, sms" in box.show("StatusText")
     status = box.path(f"/proc/{main_pid(box)}/status").read_text()
     (uid,) = re.findall(r"^Uid:\t(\d+)", status, re.MULTILINE)
     assert 61184 <= int(uid) <= 65519, "a user that exists only while it runs (systemd's own range)"
@@ -130,7 +130,7 @@ def test_it_is_ready_as_a_user_of_its_own(box: Container) -> None:
     assert greeting(box).startswith(b"220 ")
     assert greeting(box, LMTP).startswith(b"220 ")
     names = [line.split()[0] for line in box.gateway("channels", check=False).splitlines()[1:]]
-    assert names[:4] == ["fax", "mail", "phone", "sms"]
+    assert names[:5] == ["fax", "mail", "phone", "phone-log", "sms"]
 
 
 def test_credentials_are_read_and_no_secret_lies_in_the_configuration(box: Container) -> None:
@@ -153,7 +153,7 @@ def test_faxes_are_recognised_under_seccomp_and_without_writable_code(box: Conta
     def workers() -> list[Path]:
         group = box.systemctl("show", "--value", "-p", "ControlGroup", "gateway.service")
         inside = box.run("sh", "-c", f"cat /sys/fs/cgroup{group}/cgroup.procs /sys/fs/cgroup/*{group}/cgroup.procs", check=False)
-        return [box.path(f"/proc/{pid}/status") for pid in inside.stdout.split() if int(pid) != main_pid(box)]
+        return [box.path(f"/proc/{pid}/status") for pid in inside.stdout.split() if int(pid) not in (0, main_pid(box))]  # 0: who was sent in from outside
 
     rows = box.until(
         lambda: [m for m in box.messages() if m["channel"] == "fax" and m["state"] != "accepted"], "the fax is read", 90
@@ -166,9 +166,14 @@ def test_faxes_are_recognised_under_seccomp_and_without_writable_code(box: Conta
     assert len(every) > 1, "the workers that read are seen too"
     for status in every:
         text = status.read_text()
+        assert status.stat().st_uid == 0, "not dumpable: what the kernel shows of it belongs to root, though it has another user"
+        assert status.with_name("coredump_filter").read_text().strip() == "00000000"
+        assert re.search(r"^Max core file size +0 +0 ", status.with_name("limits").read_text(), re.MULTILINE)
         assert re.search(r"^Seccomp:\t2$", text, re.MULTILINE)
         assert re.search(r"^NoNewPrivs:\t1$", text, re.MULTILINE)
     assert box.show("MemoryDenyWriteExecute") == "yes"
+    niceness = [int(status.with_name("stat").read_text().rpartition(") ")[2].split()[16]) for status in every]
+    assert niceness[0] == -5 and set(niceness[1:]) == {0}, "those who read stand back, though the filter lets nobody make himself nice"
 
 
 def test_the_sandbox_holds(box: Container) -> None:

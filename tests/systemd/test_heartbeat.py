@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import gist
 from gateway import house as houses
 from gateway.alarms import Alarms
 from gateway.core.model import Message, RawMessage
@@ -158,10 +159,10 @@ class Pool:
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
 
-    async def read(self, channel: Any, raw: RawMessage) -> Any:
+    async def gist(self, channel: Any, raw: RawMessage, chars: int) -> Any:
         self.begun.set()
         await self.go.wait()
-        return channel.read(raw)
+        return gist.of(channel.read(raw), chars)
 
 
 class Channel:

@@ -102,5 +102,3 @@ async def smsc(gate: Gate, reactor: Any) -> AsyncIterator[DemoSmsc]:
     await made.wait_bound(10)
     yield made
     await made.stop()
-
-

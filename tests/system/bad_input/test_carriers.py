@@ -108,7 +108,12 @@ def test_wrong_json_is_told_where(gate: Gate, body: bytes, where: str) -> None:
 
 
 def test_http_that_is_none_harms_nobody(gate: Gate) -> None:
-    for data in (b"\x16\x03\x01\x02\x00\x01\x00", b"\x00" * 1000, b"POST /phone HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\n"):
+    for data in (
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"\x00" * 1000,
+        b"POST /phone HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\n",
+    ):
         with socket.create_connection(("127.0.0.1", gate.base + 2), timeout=5) as plain:
             plain.sendall(data)
             plain.shutdown(socket.SHUT_WR)
@@ -148,5 +153,3 @@ def test_a_spooled_file_that_is_no_transcript_needs_a_person(gate: Gate) -> None
     draft.rename(gate.conf / "spool" / "bad.json")
     found = gate.until(lambda: spooled(gate, "bad.json"), "the file is taken")
     a_person_hears(gate, became(gate, found["id"]))
-
-

@@ -38,8 +38,6 @@ held.execute("ROLLBACK")
 """
 
 
-
-
 def mail_code(gate: Gate, data: bytes) -> int:
     with smtplib.SMTP("127.0.0.1", gate.base, timeout=30) as smtp:
         smtp.ehlo()
@@ -116,7 +114,9 @@ def test_senders_that_go_away_in_the_middle_leave_nothing_behind(gate: Gate) -> 
     before, threads = len(rows(gate)), []
 
     def leave(cut: int) -> None:
-        said = b"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<report@gateway.test>\r\nDATA\r\nSubject: x\r\n\r\n" + report(70).encode()
+        said = (
+            b"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<report@gateway.test>\r\nDATA\r\nSubject: x\r\n\r\n" + report(70).encode()
+        )
         with socket.create_connection(("127.0.0.1", gate.base), timeout=10) as plain:
             plain.recv(1000)
             plain.sendall(said[:cut])
@@ -135,5 +135,3 @@ def test_what_the_daemon_keeps_is_for_nobody_else(gate: Gate) -> None:
     open_to_all = {p.name for p in gate.state.iterdir() if p.stat().st_mode & 0o007}
     assert open_to_all <= {"lock"}, "the lock is empty; the rest is the gateway's own"
     assert not gate.state.stat().st_mode & 0o007
-
-

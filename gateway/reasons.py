@@ -29,6 +29,7 @@ ENGLISH = {
     "已收本事件前报": "has an earlier report of it",
     "未达到报送标准": "below the threshold",
     "未能识别出事件内容": "no incident could be made out",
+    "来报没有可据以判断的数字": "the report states no figure by which it could be judged",
     "续报、更正所指：{number}": "follow-up or correction of {number}",
     "续报所指不唯一": "a follow-up that may mean several incidents",
     "同类、同地（{place}）、同时：{number}": "same kind, place ({place}) and time as {number}",

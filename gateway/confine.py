@@ -1,0 +1,38 @@
+"""What a process of ours does to itself at its start: it leaves no core dump, and it stands back behind others' work.
+
+A dump would hold what people wrote, in the clear. Three fences, as none of them covers every machine: a limit of 0 stops a dump
+to a file; a kernel that pipes dumps to a program (``|`` in core_pattern: systemd-coredump, apport) ignores that limit, but not
+``PR_SET_DUMPABLE``; and ``coredump_filter`` leaves the memory out of whatever is dumped in spite of both (registers stay, and may
+hold some hundred bytes of what was copied last). Source: core(5), prctl(2), and of the limit of 1 fs/coredump.c of Linux.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+from pathlib import Path
+
+PR_SET_DUMPABLE = 4
+
+
+def leave_no_core(*, seen: bool = False) -> None:
+    """No dump of this process, nor of what it starts: limit and filter are inherited, also by another program.
+
+    ``seen``: it stays dumpable, since its parent measures it in /proc (a process that is not dumpable belongs to root there). Its
+    limit is 1 where that is allowed: too little for a file, and the one limit at which the kernel pipes nothing either.
+    """
+    least = int(seen and resource.getrlimit(resource.RLIMIT_CORE)[1] != 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (least, least))
+    # Before the prctl: afterwards the file belongs to root.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/coredump_filter").write_text("0", "ascii")
+    if not seen:
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def stand_back(by: int) -> None:
+    """``by`` more of niceness. Where the unit's filter refuses the call, the unit has seen to it (CPUSchedulingResetOnFork)."""
+    with contextlib.suppress(PermissionError):
+        os.nice(by)
