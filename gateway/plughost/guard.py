@@ -38,7 +38,7 @@ SAID_SECONDS = 10.0
 FLOOD_SECONDS = 0.5
 BURST_SECONDS = 2
 """So many seconds' worth of messages are taken without a wait."""
-ACCEPTS = 2
+ACCEPTS = 16
 """Messages of one plugin on their way into the store at once: a burst of one takes little from the others' commits."""
 BEATS = 5
 """Pings within the time in which a plugin has to answer one."""
@@ -391,7 +391,7 @@ class Guard:
                     if wait > FLOOD_SECONDS:
                         self.alarm(_("floods: over {rate:g} messages a second; they wait").format(
                             rate=self.hub.limits.messages_per_second))  # fmt: skip
-                    await asyncio.sleep(wait)
+                    await asyncio.sleep(policy.together(time.monotonic(), wait) if wait > FLOOD_SECONDS else wait)
                 async with self._door:
                     accepted = await _there(placed, placed.intake.accept(raw))
                 return pack(Accepted(accepted.id, accepted.duplicate_of))

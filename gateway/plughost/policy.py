@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 
 
@@ -54,6 +55,12 @@ def settled(record: Record, now: float, rules: Restarts) -> Record:
     if record.failures and now - record.failures[-1] >= rules.window and now >= record.not_before + rules.window:
         return replace(record, failures=(), resting=False)
     return record
+
+
+def together(now: float, wait: float) -> float:
+    """Seconds to wait instead of ``wait``: until the next full second of the clock, so that what floods goes in as few commits
+    as there are seconds."""
+    return math.ceil(now + wait) - now
 
 
 @dataclass(slots=True)

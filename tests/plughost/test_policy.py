@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.plughost.policy import Bucket, Record, Restarts, failed, settled, wait
+from gateway.plughost.policy import Bucket, Record, Restarts, failed, settled, together, wait
 
 RULES = Restarts(first=1.0, longest=60.0, most=5, window=300.0, rest=600.0)
 
@@ -56,3 +56,10 @@ def test_a_bucket_lets_a_burst_through_and_then_so_many_a_second() -> None:
     assert waits[:20] == [0.0] * 20
     assert abs(waits[-1] - 2.0) < 1e-9
     assert bucket.take(100.0) == 0
+
+
+@given(st.floats(0, 1e6), st.floats(0.5, 100))
+def test_what_floods_goes_with_the_next_full_second_and_never_before_its_turn(now: float, alone: float) -> None:
+    due = now + together(now, alone)
+    assert alone - 1e-6 <= due - now < alone + 1 + 1e-6
+    assert abs(due - round(due)) < 1e-6
