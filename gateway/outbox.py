@@ -16,8 +16,6 @@ def put(tx: Tx, house: House, message: str | None, incident: str | None, drafts:
     if not drafts:
         return
     first = precedence.of(tx, message, incident)
-    if incident is not None and first == precedence.FIRST:
-        precedence.lift(tx, incident)
     made: list[tuple[deliveries.DeliveryRow, deliveries.Content]] = []
     for draft in drafts:
         queued = deliveries.DeliveryRow(

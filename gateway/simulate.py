@@ -300,7 +300,7 @@ def run(house: House, lines: Iterable[str], *, url: str = IN_MEMORY) -> Iterator
 def shown(house: House, event: Event) -> dict[str, Any]:
     """One event for people and scripts: offices by their display names, instants with the city's offset."""
     name = house.config.directory.name
-    data = dict(vocabulary.shown(event))
+    data = vocabulary.shown(event)
     for key in OFFICES & data.keys():
         if isinstance(data[key], str):
             data[key] = name(data[key])

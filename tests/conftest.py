@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
 from gateway import aio, i18n
+
+# A run says the same of the same code, on a slow machine too; ``HYPOTHESIS_PROFILE=explore`` looks for what nobody has found yet.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

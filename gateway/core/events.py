@@ -8,7 +8,7 @@ telephone number. Published in docs/audit.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -215,6 +215,9 @@ EVENTS: Mapping[str, Kind] = dict(
 """Every event by name."""
 _FIELDS: Mapping[str, Mapping[str, FieldKind]] = {name: {**COMMON, **kind.fields} for name, kind in EVENTS.items()}
 
+_OPEN = frozenset(name for name, fields in _FIELDS.items() if not {"withheld", "kept"} & set(fields.values()))
+"""Events of which nothing is withheld."""
+
 _MOBILE = re.compile(r"(?<![0-9A-Za-z])(?:\+?0{0,2}86[ -]?)?(1[3-9]\d)[ -]?\d{4}[ -]?(\d{4})(?![0-9A-Za-z])")
 _LANDLINE = re.compile(r"(?<![0-9A-Za-z])(?:\+?86[ -]?)?(0?\d{2,3})-?\d{3,4}(\d{4})(?![0-9A-Za-z-])")
 _DIGITS = re.compile(r"\d{3}")
@@ -258,10 +261,18 @@ def check(event: Event) -> Event:
         if field is None:
             raise NotInVocabulary(f"{event.event}: no field {name!r} in the vocabulary")
         if value is not None:
-            data[name] = _value(event.event, name, field, value)
+            data[name] = _CHECKED[field](event.event, name, value)
     by = None if event.by is None else mask_in(_text(event.by, 120))
-    ids = {name: _id(event, name) for name in ("incident", "message", "delivery") if getattr(event, name) is not None}
+    ids = {name: _id(event.event, name, value) for name in _IDS if (value := getattr(event, name)) is not None}
     return msgspec.structs.replace(event, data=data, by=by, **ids)
+
+
+def parted(event: Event) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The data of a checked event: what the audit log shows, and what only the journal keeps."""
+    if event.event in _OPEN:
+        return event.data, {}
+    shown = public(event)
+    return shown, {name: value for name, value in event.data.items() if name not in shown}
 
 
 def public(event: Event) -> dict[str, Any]:
@@ -272,8 +283,10 @@ def public(event: Event) -> dict[str, Any]:
 
 def shown(event: Event) -> dict[str, Any]:
     """The event's data as a command shows it: all but what is only kept."""
-    fields = _FIELDS.get(event.event)
-    return {name: value for name, value in event.data.items() if fields is None or fields.get(name) != "kept"}
+    if event.event in _OPEN:
+        return dict(event.data)
+    fields = _FIELDS.get(event.event, COMMON)
+    return {name: value for name, value in event.data.items() if fields.get(name) != "kept"}
 
 
 def known(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,33 +306,48 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _id(event: Event, name: str) -> Any:
-    return _value(event.event, name, "id", getattr(event, name))
+def _id(event: str, name: str, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 200 or _SPACE.search(value):
+        raise _wrong(event, name, "id")
+    return _text(value, 200)
 
 
-def _value(event: str, name: str, kind: FieldKind, value: Any) -> Any:
-    if kind in ("withheld", "kept"):
-        return msgspec.to_builtins(value)
-    if kind == "flag" and isinstance(value, bool):
-        return value
-    if kind == "count" and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind == "names" and isinstance(value, list | tuple | set | frozenset):
-        names = sorted(value) if isinstance(value, set | frozenset) else value
-        return [mask_in(_text(one, 200)) for one in names if isinstance(one, str)]
-    if kind == "time":
-        return _time(event, name, value)
+def _names(event: str, name: str, value: Any) -> list[str]:
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise _wrong(event, name, "names")
+    names = sorted(value) if isinstance(value, set | frozenset) else value
+    return [mask_in(_text(one, 200)) for one in names if isinstance(one, str)]
+
+
+def _phone(event: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise _wrong(event, name, kind)
-    if kind == "id":
-        if len(value) > 200 or _SPACE.search(value):
+        raise _wrong(event, name, "phone")
+    return mask(_text(value, 120))
+
+
+def _flag(event: str, name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(event, name, "flag")
+    return value
+
+
+def _count(event: str, name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong(event, name, "count")
+    return value
+
+
+def _words(kind: FieldKind, most: int) -> Callable[[str, str, Any], str]:
+    def checked(event: str, name: str, value: Any) -> str:
+        if not isinstance(value, str):
             raise _wrong(event, name, kind)
-        return _text(value, 200)
-    if kind == "phone":
-        return mask(_text(value, 120))
-    if kind in ("name", "word", "why"):
-        return mask_in(_text(value, {"name": 120, "word": 64}.get(kind, 300)))
-    raise _wrong(event, name, kind)
+        return mask_in(_text(value, most))
+
+    return checked
+
+
+def _anything(_event: str, _name: str, value: Any) -> Any:
+    return value if type(value) is str else msgspec.to_builtins(value)
 
 
 def _wrong(event: str, name: str, kind: FieldKind) -> NotInVocabulary:
@@ -341,3 +369,20 @@ def _text(value: str, most: int) -> str:
         return value  # no control characters, no lone surrogates: nearly every text
     tidy = _CONTROL.sub(" ", value).encode("utf-8", "backslashreplace").decode()
     return tidy if len(tidy) <= most else tidy[: most - 1] + "…"
+
+
+_IDS = ("incident", "message", "delivery")
+_CHECKED: Mapping[FieldKind, Callable[[str, str, Any], Any]] = {
+    "id": _id,
+    "name": _words("name", 120),
+    "names": _names,
+    "phone": _phone,
+    "time": _time,
+    "count": _count,
+    "word": _words("word", 64),
+    "why": _words("why", 300),
+    "flag": _flag,
+    "withheld": _anything,
+    "kept": _anything,
+}
+"""How a value of each kind is looked at: with the names of its event and field, which an error tells."""

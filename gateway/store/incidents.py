@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from gateway.core import lifecycle
 from gateway.core.model import Incident
-from gateway.store import vault
+from gateway.store import precedence, vault
 from gateway.store.errors import NotFound, Stale
 from gateway.store.ids import instant, micros
 from gateway.store.prepared import Prepared
@@ -165,6 +165,7 @@ def link(tx: Tx, incident: str, message_id: str, carrier_message_id: str | None,
     )
     if new:
         tx.run(_LATER, {"row": incident, "at": micros(at)})
+        precedence.lift(tx, incident, message_id)
 
 
 def messages_of(tx: Tx, incident: str) -> list[str]:

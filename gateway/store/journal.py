@@ -63,8 +63,7 @@ def emit(tx: Tx, event: Event) -> None:
     core/events.py does not know; telephone numbers are masked there."""
     checked = vocabulary.check(event)
     offset = checked.at.utcoffset() or timedelta(0)
-    shown = vocabulary.public(checked)
-    withheld = {name: value for name, value in checked.data.items() if name not in shown}
+    shown, withheld = vocabulary.parted(checked)
     tx.events.append(
         {
             "at": micros(checked.at),

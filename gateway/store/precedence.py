@@ -50,13 +50,15 @@ def of_sender(sender: str, known: Known) -> int:
 def of(tx: Tx, message: str | None, incident: str | None) -> int:
     """The class of what is sent about an incident because of a message: the best of that message and of all that told of the
     incident before."""
-    found = [tx.scalar(_OF_MESSAGE, {"row": message})] if message else []
-    if incident:
-        found.append(tx.scalar(_OF_INCIDENT, {"row": incident}))
-    return min((int(one) for one in found if one is not None), default=FIRST)
+    found = tx.scalar(_OF_INCIDENT, {"row": incident}) if incident else None
+    if message and found != FIRST:
+        own = tx.scalar(_OF_MESSAGE, {"row": message})
+        found = own if found is None else min(found, LATER if own is None else own)
+    return FIRST if found is None else int(found)
 
 
-def lift(tx: Tx, incident: str) -> None:
-    """A registered sender told of an incident: what is queued about it goes first as well. Order holds within an incident, so it
-    would else hold up the new."""
-    tx.run(_RAISE, {"of": incident})
+def lift(tx: Tx, incident: str, message: str) -> None:
+    """``message`` tells of ``incident``: where a registered sender sent it, what is queued about it goes first as well. Order
+    holds within an incident, so it would else hold up the new."""
+    if tx.scalar(_OF_MESSAGE, {"row": message}) == FIRST:
+        tx.run(_RAISE, {"of": incident})
