@@ -81,18 +81,20 @@ def scenario(made: House, days: int, per_day: int, seed: int = 1) -> Iterator[di
     dice, order = random.Random(seed), itertools.count()
     waiting: list[tuple[datetime, int, dict[str, Any]]] = []
     reported = sorted(BEGIN + timedelta(seconds=dice.randrange(days * 86_400)) for _ in range(days * per_day))
+    in_year: Counter[int] = Counter()
     for n, at in enumerate(reported):
+        in_year[at.year] += 1
+        number = f"{at.year}-{in_year[at.year]:04d}"
         while waiting and waiting[0][0] <= at:
             yield heapq.heappop(waiting)[2]
-        for when, line in _course(made, dice, n, at):
+        for when, line in _course(made, dice, n, number, at):
             heapq.heappush(waiting, (when, next(order), {"at": when.isoformat(), **line}))
     while waiting:
         yield heapq.heappop(waiting)[2]
 
 
-def _course(made: House, dice: random.Random, n: int, at: datetime) -> Iterator[tuple[datetime, dict[str, Any]]]:
+def _course(made: House, dice: random.Random, n: int, number: str, at: datetime) -> Iterator[tuple[datetime, dict[str, Any]]]:
     county, sender, unit = UNITS[n % len(UNITS)]
-    number = f"2026-{n + 1:04d}"
     happened = at - timedelta(minutes=dice.randrange(1, 40))
     when = f"{happened.month}月{happened.day}日{happened.hour}时{happened.minute:02d}分"
     text = f"{when}，{county}第{n}号仓库起火，1人死亡、{dice.randrange(1, 9)}人受伤，原因正在调查，已组织扑救。{unit}报告"

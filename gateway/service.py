@@ -442,10 +442,12 @@ def give_memory_back() -> None:
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run ``main`` on one asyncio loop under Twisted's reactor; returns its result or raises its error."""
+    """Run ``main`` on one asyncio loop under Twisted's reactor; returns its result or raises its error. The loop is uvloop's: half
+    the processor time of a mail was asyncio's own."""
+    import uvloop
     from twisted.internet import asyncioreactor
 
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)
     from twisted.internet import reactor

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import uvloop
 from hypothesis import settings
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 
@@ -39,6 +40,11 @@ def _language() -> Iterator[None]:
     """Whatever language a test ends in, the next one begins in Chinese."""
     yield
     i18n.use("zh")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop of the daemon, for every test that asks for one."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest_asyncio.fixture

@@ -31,19 +31,30 @@ class Place:
     disk: Any = None
 
 
-Fault = Callable[[Place, Random], AbstractContextManager[None]]
+Struck = Callable[[], bool]
+"""Whether a fault has hit anything yet; where nobody can tell, it has."""
+Fault = Callable[[Place, Random], AbstractContextManager[Struck]]
+
+
+def at_once() -> bool:
+    """Of a fault that hits by being there."""
+    return True
 
 
 def ruled(*rules: Rule) -> Fault:
     """A fault of the disk of ``platter.py``."""
 
     @contextmanager
-    def fault(place: Place, random: Random) -> Iterator[None]:
+    def fault(place: Place, random: Random) -> Iterator[Struck]:
         place.disk.rules(*rules, seed=random.randrange(1 << 30))
-        yield
-        hits = place.disk.ask("stat")["hits"]
+
+        def struck() -> bool:
+            return bool(place.disk.ask("stat")["hits"])
+
+        yield struck
+        hit = struck()
         place.disk.rules()
-        assert hits, f"the fault {rules} never struck"
+        assert hit, f"the fault {rules} never struck"
 
     return fault
 
@@ -52,9 +63,9 @@ def full_after(most: int) -> Fault:
     """A disk that has a little room left, so that some writes of a transaction still fit."""
 
     @contextmanager
-    def fault(place: Place, random: Random) -> Iterator[None]:
-        with ruled(rule("write", room=random.randrange(most)))(place, random):
-            yield
+    def fault(place: Place, random: Random) -> Iterator[Struck]:
+        with ruled(rule("write", room=random.randrange(most)))(place, random) as struck:
+            yield struck
 
     return fault
 
@@ -73,14 +84,14 @@ def held(statement: str) -> Fault:
     """Another process holds the data base."""
 
     @contextmanager
-    def fault(place: Place, random: Random) -> Iterator[None]:
+    def fault(place: Place, random: Random) -> Iterator[Struck]:
         import sys
 
         command = [sys.executable, "-c", HOLDER, str(place.state / DB), statement]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
             assert holder.stdout is not None and holder.stdin is not None
             assert holder.stdout.readline() == b"held\n"
-            yield
+            yield at_once
             holder.stdin.close()
             holder.wait(20)
 
@@ -91,10 +102,10 @@ def limited(what: int, number: Callable[[Place], int]) -> Fault:
     """A limit of the running process is lowered (prlimit)."""
 
     @contextmanager
-    def fault(place: Place, random: Random) -> Iterator[None]:
+    def fault(place: Place, random: Random) -> Iterator[Struck]:
         soft, hard = resource.prlimit(place.pid, what)
         resource.prlimit(place.pid, what, (number(place), hard))
-        yield
+        yield at_once
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(place.pid, what, (soft, hard))
 
@@ -102,7 +113,7 @@ def limited(what: int, number: Callable[[Place], int]) -> Fault:
 
 
 @contextmanager
-def stuffed(place: Place, random: Random) -> Iterator[None]:
+def stuffed(place: Place, random: Random) -> Iterator[Struck]:
     """A file beside the store takes all the room of a real file system but a few octets."""
     stuffing = place.state / "stuffing"
     with stuffing.open("wb") as file:
@@ -112,12 +123,12 @@ def stuffed(place: Place, random: Random) -> Iterator[None]:
                 os.write(file.fileno(), bytes(size))
             except OSError:
                 size //= 2
-    yield
+    yield at_once
     stuffing.unlink()
 
 
 @contextmanager
-def no_room_for_names(place: Place, random: Random) -> Iterator[None]:
+def no_room_for_names(place: Place, random: Random) -> Iterator[Struck]:
     """The file system has no inodes left and is full as well."""
     folder = place.state / "names"
     folder.mkdir(exist_ok=True)
@@ -125,7 +136,7 @@ def no_room_for_names(place: Place, random: Random) -> Iterator[None]:
         with contextlib.suppress(OSError):
             for number in range(100_000):
                 (folder / str(number)).touch()
-        yield
+        yield at_once
     for one in folder.iterdir():
         one.unlink()
     folder.rmdir()
@@ -135,11 +146,11 @@ def preloaded(failure: str) -> Fault:
     """libfiu, preloaded into the daemon, fails its calls of the C library."""
 
     @contextmanager
-    def fault(place: Place, random: Random) -> Iterator[None]:
+    def fault(place: Place, random: Random) -> Iterator[Struck]:
         subprocess.run(
             ["fiu-ctrl", "-c", f"enable_random name={failure},probability=0.6", str(place.pid)], check=True, timeout=20
         )
-        yield
+        yield at_once
         if Path(f"/proc/{place.pid}").exists():
             subprocess.run(["fiu-ctrl", "-c", f"disable name={failure}", str(place.pid)], check=True, timeout=20)
 

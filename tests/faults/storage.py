@@ -21,6 +21,8 @@ from tests.faults.stand import Died, Stand, stand
 RESTART_SECONDS = 2.0
 """RestartSec of systemd/gateway.service."""
 SHORTEST, LONGEST = 1.0, 3.0
+STRIKES_WITHIN = 30.0
+"""Seconds after which a fault that has hit nothing, a checkpoint that did not come, is given up."""
 BATCH = 20
 SIZE_MB = 24
 
@@ -121,15 +123,19 @@ async def _fault(
     """One fault; the seconds it took until every channel had a yes again."""
     assert one.process is not None
     place = kinds.Place(one.state, one.process.pid, disk)
-    struck = fault(place, random)
-    await asyncio.to_thread(struck.__enter__)
+    there = fault(place, random)
+    struck = await asyncio.to_thread(there.__enter__)
     one.carriers.allow(3)
-    until = time.monotonic() + random.uniform(SHORTEST, LONGEST)
+    began = time.monotonic()
+    until = began + random.uniform(SHORTEST, LONGEST)
     while (left := until - time.monotonic()) > 0:
         if await one.dead(left):
             figure["restarts"] += 1
             await _systemd(one, before)
-    await asyncio.to_thread(struck.__exit__, None, None, None)
+        elif until - began < STRIKES_WITHIN and not await asyncio.to_thread(struck):
+            one.carriers.allow(1)
+            until += SHORTEST
+    await asyncio.to_thread(there.__exit__, None, None, None)
     gone = time.monotonic()
     one.mark("gone")
     took = None
