@@ -53,10 +53,16 @@ class Rules(Struct, frozen=True, kw_only=True, dict=True):
     words: Words
     catalogue: catalogue.Catalogue
 
-    @cached_property
     def packed(self) -> Packed:
-        """For a worker. Pickled: they hold compiled expressions; and it goes one way only, from the daemon down the pipe to its
-        own child. What comes back is msgpack, and nothing in the daemon is ever unpickled."""
+        """For a worker; made once, in some milliseconds, or forty with ten thousand units.
+
+        Pickled: they hold compiled expressions, and it goes one way only, from the daemon down the pipe to its own child. What
+        comes back is msgpack, and nothing in the daemon is ever unpickled.
+        """
+        return self._packed
+
+    @cached_property
+    def _packed(self) -> Packed:
         data = pickle.dumps(self, pickle.HIGHEST_PROTOCOL)
         return Packed(hashlib.sha256(data).hexdigest(), data)
 

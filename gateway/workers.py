@@ -222,7 +222,7 @@ class WorkerPool:
         """Judge ``message``, or else what ``channel`` reads in ``raw``, as ``judging.judge`` would. Raises ``WorkerFailed``, and
         ``NotJudged`` where only the judging failed."""
         spec = None if message is not None else _spec(channel)
-        job = Job(spec=spec, raw=raw, seconds=self.seconds, rules=rules.packed, flags=flags, message=message)
+        job = Job(spec=spec, raw=raw, seconds=self.seconds, rules=rules.packed(), flags=flags, message=message)
         done = await self._done(job)
         if done.odd is not None:
             raise NotJudged(done.odd)

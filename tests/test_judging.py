@@ -133,7 +133,7 @@ def test_a_worker_is_told_rules_once_and_again_when_they_change(run: Run, monkey
     finally:
         run(pool.stop())
     assert cut == [False, False, True, False, True, True]
-    size = len(RULES.packed.data)
+    size = len(RULES.packed().data)
     assert [one > size for one in sent] == [True, False, True, True, True, False]
 
 
@@ -148,7 +148,7 @@ def test_a_new_process_is_told_the_rules(run: Run) -> None:
 
 def test_a_process_that_cannot_read_its_rules_ends_and_the_next_message_is_judged(run: Run, pool: WorkerPool) -> None:
     broken = msgspec.structs.replace(RULES)
-    broken.__dict__["packed"] = Packed("broken", b"no pickle")
+    broken.__dict__["_packed"] = Packed("broken", b"no pickle")
     with pytest.raises(WorkerFailed, match="ended"):
         run(pool.judged(broken, raw(), message=Message(text="起火")))
     assert run(pool.judged(RULES, raw(), message=Message(text="起火"))).report is not None
@@ -173,7 +173,7 @@ def test_what_reading_does_wrong_is_told_as_ever(run: Run, pool: WorkerPool, ord
 
 
 def test_a_worker_holds_nothing_of_the_directory_but_names_and_counties() -> None:
-    held: Rules = pickle.loads(RULES.packed.data)
+    held: Rules = pickle.loads(RULES.packed().data)
     assert held.units and all(unit == type(unit)(name=unit.name, county=unit.county) for unit in held.units.values())
     phones = [p.phone for office in CONFIG.directory.offices for p in office.persons if p.phone]
-    assert phones and not any(phone.encode() in RULES.packed.data for phone in phones)
+    assert phones and not any(phone.encode() in RULES.packed().data for phone in phones)
