@@ -1,7 +1,7 @@
 """The desk: takes accepted messages in order and makes sure that each becomes something a person can see.
 
 A lane per kind of channel, so that a page of fax in the reader holds up no SMS. Parsing that could hang or grow runs in worker
-processes; what fails there still becomes an incident "needs a person".
+processes, and what goes there comes back read and classified; what fails there still becomes an incident "needs a person".
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -22,22 +21,22 @@ from gateway import gist, preparing, register
 from gateway.alarms import Alarms
 from gateway.core.errors import Malformed, StorageTrouble
 from gateway.core.model import Attachment, Event, Message, RawMessage
-from gateway.gist import Gist
 from gateway.heartbeat import WORK, Here, unwatched
 from gateway.house import House
 from gateway.i18n import _
+from gateway.judging import Judged, judge
 from gateway.store import Stale, Store, Tx, journal, messages, parts, precedence
 from gateway.telling import unquoted
-from gateway.workers import START_SECONDS, WorkerFailed, WorkerPool
+from gateway.workers import START_SECONDS, NotJudged, WorkerFailed, WorkerPool
 
 log = logging.getLogger(__name__)
 
 BATCH_BYTES = 32 * 1024 * 1024
 """Octets of the messages that are in hand at once: each lies in memory several times while it is opened and handed over."""
 INLINE_BYTES = 64 * 1024
-"""A body larger than this is never undone on the loop, whatever its channel asks for."""
+"""A body larger than this is never undone on the loop, whatever its channel asks for; nor are larger files looked at there."""
 INLINE_CHARS = 2000
-"""A text longer than this is never read on the loop: the grammar takes a quarter of a second for the worst that may come."""
+"""A text longer than this is never judged on the loop: the grammar takes a quarter of a second for the worst that may come."""
 LANES = {"sms": 64, "phone": 64, "email": 8, "fax": 1}
 """How many messages of each kind are in hand at once; a slow kind takes few, so that none waits for the slowest."""
 IN_ONE_LANE = ("fax",)
@@ -107,8 +106,6 @@ class Desk:
         self.rest: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._turns = {(channel, later): asyncio.Lock() for channel in LANES for later in (False, True)}
         self.known: precedence.Known = precedence.everybody
-        # One thread for each class: long texts are read one after another, and the loop has few rivals for the interpreter.
-        self._benches = {later: ThreadPoolExecutor(1, thread_name_prefix="desk-reading") for later in (False, True)}
 
     def start(self) -> None:
         """Start one task per lane, and the one that releases long messages whose parts never came."""
@@ -123,8 +120,6 @@ class Desk:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        for bench in self._benches.values():
-            bench.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> None:
         """Something was accepted."""
@@ -181,14 +176,11 @@ class Desk:
     def _patience(self, rows: Sequence[messages.MessageRow], ahead: Mapping[str, int], later: bool) -> float:
         """The seconds that the workers may rightly take for ``rows``, behind the calls ``ahead`` of them: each call has its own
         deadline, and a pool answers in order."""
+        ours = Counter(name for row in rows for name in _calls(self._channels.get(row.via), row.size, later))
         seconds = 0.0
-        for name, pool in self._pools.items():
-            channels = [(self._channels.get(row.via), row.size) for row in rows]
-            ours = sum(
-                1 + bool(getattr(channel, "vouches", False)) for channel, size in channels if _pool(channel, size, later) == name
-            )
-            if ours:
-                seconds += (ours + ahead.get(name, 0)) * (pool.seconds + START_SECONDS) / pool.size
+        for name, count in ours.items():
+            if pool := self._pools.get(name):
+                seconds += (count + ahead.get(name, 0)) * (pool.seconds + START_SECONDS) / pool.size
         return seconds
 
     async def _prepare(self, house: House, row: messages.MessageRow, later: bool) -> preparing.Prepared:
@@ -201,62 +193,79 @@ class Desk:
             why = _("the stored bytes cannot be opened: {error}").format(error=type(error).__name__)
             self._alarms.raise_("desk", why=why, message=row.id)
             return preparing.blank(_("the stored bytes cannot be opened"))
-        whole, failed = await self.read(raw, later=later)
-        message = await self._vouched(raw, whole.message, later)
-        given = (house, row, message, failed, raw.meta, whole.marking)
-        if house.asks_elsewhere:
-            return await asyncio.to_thread(self._prepare_now, *given)
-        async with self._turns[row.channel, later]:
-            began = monotonic()
-            if sum(map(len, gist.texts(message))) > INLINE_CHARS:
-                ready = await asyncio.get_running_loop().run_in_executor(self._benches[later], self._prepare_now, *given)
-            else:
-                ready = self._prepare_now(*given)
-            if self.carriers():
-                # Turn and turn about: as long as this text took of the interpreter it is theirs.
-                await self.rest(min(monotonic() - began, GIVEN_WAY))
-        return ready
-
-    def _prepare_now(
-        self,
-        house: House,
-        row: messages.MessageRow,
-        message: Message,
-        failed: str | None,
-        meta: dict[str, str],
-        marking: str | None,
-    ) -> preparing.Prepared:
         try:
-            return preparing.prepare(house, row, message, failed, meta, marking)
+            judged, failed = await self.read(raw, house=house, later=later, flags=await self._vouched(raw, later))
+            # Plugins are asked here, where they are: at once, or beside the loop where it would wait for them.
+            if house.asks_elsewhere or (house.asks and _long(judged.message)):
+                return await asyncio.to_thread(preparing.seconded, house, judged, failed, raw.meta)
+            return preparing.seconded(house, judged, failed, raw.meta)
         except Exception as error:
-            log.error("message %s could not be read: %s", row.id, type(error).__name__)
+            why = str(error) if isinstance(error, NotJudged) else type(error).__name__
+            log.error("message %s could not be read: %s", row.id, why)
             self.on_error(error)
             return preparing.blank(_("the text could not be read"))
 
-    async def read(self, raw: RawMessage, *, later: bool = False) -> tuple[Gist, str | None]:
-        """Undo the carrier's format: in this process where that is safe, in a worker where it may not be (``later``: in one of
-        those that read for strangers). What comes of it, or why nothing does."""
-        channel, chars = self._channels.get(raw.via), self.house.config.limits.text_chars
-        nothing = Gist(message=Message(text=""))
+    async def read(
+        self, raw: RawMessage, *, house: House | None = None, later: bool = False, flags: tuple[str, ...] = ()
+    ) -> tuple[Judged, str | None]:
+        """Undo the carrier's format and judge what it held: in this process where that is safe and short, else in a worker
+        (``later``: in one of those that read for strangers). What comes of it, and why nothing does.
+
+        Raises what judging raises, ``NotJudged`` where it did so in a worker."""
+        house, channel, message, failed = house or self.house, self._channels.get(raw.via), Message(text=""), None
         if channel is None:
-            return nothing, _("channel {via} is no longer configured").format(via=raw.via)
-        try:
-            name = _pool(channel, len(raw.body), later)
-            if name is None:
-                return Gist(message=channel.read(raw)), None
-            self._in_workers[name] += 1
+            failed = _("channel {via} is no longer configured").format(via=raw.via)
+        else:
             try:
-                return await self._pools[name].gist(channel, raw, chars), None
-            finally:
-                self._in_workers[name] -= 1
-        except WorkerFailed as failure:
-            return nothing, str(failure)
-        except Malformed as fault:
-            return nothing, unquoted(str(fault), raw.body)
-        except Exception as error:
-            log.error("channel %s could not read a message: %s", raw.via, type(error).__name__)
-            self.on_error(error)
-            return nothing, _("the channel could not read the message ({error})").format(error=type(error).__name__)
+                found = await self._undone(house, channel, raw, flags, later)
+                if isinstance(found, Judged):
+                    return found, None
+                message = found
+            except NotJudged:
+                raise
+            except WorkerFailed as failure:
+                failed = str(failure)
+            except Malformed as fault:
+                failed = unquoted(str(fault), raw.body)
+            except Exception as error:
+                log.error("channel %s could not read a message: %s", raw.via, type(error).__name__)
+                self.on_error(error)
+                failed = _("the channel could not read the message ({error})").format(error=type(error).__name__)
+        async with self._turns[raw.channel, later]:
+            began = monotonic()
+            judged = judge(house.rules, raw, message, raw.meta, flags)
+            if self.carriers():
+                # Turn and turn about: as long as this text took of the interpreter it is theirs.
+                await self.rest(min(monotonic() - began, GIVEN_WAY))
+        return judged, failed
+
+    async def _undone(
+        self, house: House, channel: Any, raw: RawMessage, flags: tuple[str, ...], later: bool
+    ) -> Judged | Message:
+        """What a worker made of ``raw``, or a message that is short enough to be judged here."""
+        name = _pool(channel, len(raw.body), later)
+        if name is not None and not hasattr(channel, "read_apart"):
+            with self._at_work(name) as pool:
+                return await pool.judged(house.rules, raw, channel=channel, flags=flags)
+        if name is None:
+            message = channel.read(raw)
+        else:
+            with self._at_work(name) as pool:
+                message = await pool.read(channel, raw)
+        if not _long(message):
+            return message  # type: ignore[no-any-return]
+        envelope = msgspec.structs.replace(raw, body=b"")
+        with self._at_work(_parse(later)) as pool:
+            return await pool.judged(house.rules, envelope, message=message, flags=flags)
+
+    @contextlib.contextmanager
+    def _at_work(self, name: str) -> Iterator[WorkerPool]:
+        """The workers of that name, for a call that those who wait behind it are to know of."""
+        self._in_workers[name] += 1
+        try:
+            yield self._pools[name]
+        finally:
+            self._in_workers[name] -= 1
 
     async def picture(self, raw: RawMessage, page: int) -> Attachment:
         """A page of a message as a PNG, made in a worker; its ``pages`` says how many there are. Raises ``WorkerFailed``."""
@@ -265,17 +274,16 @@ class Desk:
             raise WorkerFailed(_("channel {via} shows no pages").format(via=raw.via))
         return await self._pools["show"].picture(channel, raw, page)
 
-    async def _vouched(self, raw: RawMessage, message: Message, later: bool) -> Message:
-        """``message`` with what its channel could find out about the sender. What it cannot costs nothing but that."""
+    async def _vouched(self, raw: RawMessage, later: bool) -> tuple[str, ...]:
+        """What the channel of ``raw`` could find out about its sender. What it cannot costs nothing but that."""
         channel, pool = self._channels.get(raw.via), self._pools.get(_parse(later))
         if pool is None or not getattr(channel, "vouches", False):
-            return message
+            return ()
         try:
-            found = await pool.vouch(channel, raw)
+            return await pool.vouch(channel, raw)
         except Exception as error:
             log.warning("channel %s could not vouch for a sender: %s", raw.via, type(error).__name__)
-            return message
-        return msgspec.structs.replace(message, flags=tuple(dict.fromkeys((*message.flags, *found))))
+            return ()
 
     async def _take(self, house: House, row: messages.MessageRow, ready: preparing.Prepared, later: bool) -> None:
         now = self._clock()
@@ -332,6 +340,23 @@ def _pool(channel: Any, size: int, later: bool) -> str | None:
     if channel is None or (channel.reads_in == "inline" and size <= INLINE_BYTES):
         return None
     return "ocr" if channel.reads_in == "ocr" else _parse(later)
+
+
+def _calls(channel: Any, size: int, later: bool) -> Iterator[str]:
+    """The workers that a message of ``size`` bytes may need, one after another."""
+    name = _pool(channel, size, later)
+    if name is not None:
+        yield name
+    if channel is not None and (hasattr(channel, "read_apart") or (name is None and size > INLINE_CHARS)):
+        yield _parse(later)
+    if getattr(channel, "vouches", False):
+        yield _parse(later)
+
+
+def _long(message: Message) -> bool:
+    """Whether judging it may take more of the loop than it has."""
+    chars = sum(map(len, gist.texts(message)))
+    return chars > INLINE_CHARS or sum(len(one.data) for one in message.attachments) > INLINE_BYTES
 
 
 def _bounded(rows: list[messages.MessageRow]) -> list[messages.MessageRow]:

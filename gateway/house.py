@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.judging import Rules, reporting
 from gateway.settings import Config
 
 
@@ -22,6 +23,20 @@ class House:
     bureau_public: bytes
     trusted: Callable[[], bool] = lambda: True
     """Whether the clock may be believed: while it may not, nothing is judged."""
+    rules: Rules = field(init=False)
+    """All that a text is judged by."""
+
+    def __post_init__(self) -> None:
+        config = self.config
+        rules = Rules(
+            chars=config.limits.text_chars,
+            timezone=config.timezone,
+            units=reporting(config.directory),
+            gazetteer=config.gazetteer,
+            words=config.words,
+            catalogue=config.catalogue,
+        )
+        object.__setattr__(self, "rules", rules)  # frozen: it is made of ``config`` once, also where that is replaced
 
     @property
     def on_paper(self) -> frozenset[str]:
@@ -31,6 +46,11 @@ class House:
     def local(self, at: datetime) -> datetime:
         """``at`` in the city's own time."""
         return at.astimezone(ZoneInfo(self.config.timezone))
+
+    @property
+    def asks(self) -> bool:
+        """Whether a reader or classifier gives an opinion on what was judged."""
+        return bool(self.readers or self.classifiers)
 
     @property
     def asks_elsewhere(self) -> bool:

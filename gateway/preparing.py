@@ -1,5 +1,5 @@
-"""A message becomes something the register can take: its marking is looked for, it is read, classified and seconded. Pure but for
-the plugins that are asked; needs no store."""
+"""A message becomes something the register can take: it is judged (judging.py), here or in a worker, and seconded by plugins.
+Pure but for the plugins that are asked; needs no store."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from gateway import gist, reading
-from gateway.core import catalogue, render
 from gateway.core.directory import Unit
-from gateway.core.model import FIGURES, Classification, Doubt, Match, Message, Report
+from gateway.core.model import Classification, Doubt, Match, Message, Report
 from gateway.house import House
 from gateway.i18n import _
-from gateway.store import messages
+from gateway.judging import Came, Judged, judge
 
-BODY_ALONE = 60
-"""Characters from which a body is taken to tell something itself, not only to point to its attachments."""
 UNCERTAIN = {
     "attachment_beside": "an attachment came along whose text was not judged; compare with the original",
     "partial": "a part of this long message is missing",
@@ -42,71 +38,33 @@ class Prepared:
 
 
 def prepare(
-    house: House,
-    row: messages.MessageRow,
-    message: Message,
-    failed: str | None = None,
-    meta: Mapping[str, str] | None = None,
-    marking: str | None = None,
+    house: House, came: Came, message: Message, failed: str | None = None, meta: Mapping[str, str] | None = None
 ) -> Prepared:
-    """Read and classify ``message``. A marking is looked for first, in every text there is, and ends the reading; ``marking`` is
-    one that was found before the texts were cut.
-
-    ``meta`` is what the store says of a long message in parts: that its other parts were sealed away (then so is this), or
-    which earlier, partial form of it this one completes.
-    """
+    """Judge ``message`` here, and have it seconded. ``failed`` says why nothing came of what was received."""
     meta = meta or {}
-    # A fax server's envelope names the server; the page says who sent it.
-    sender = message.sender or row.sender
-    whole = gist.of(message, house.config.limits.text_chars)
-    message = whole.message
-    marking = marking or whole.marking or ("parts sealed" if "sealed_parts" in meta else None)
-    unit = house.config.directory.unit(sender)
-    if marking:
-        return Prepared(message=message, sender=sender, unit=unit, marking=marking, completes=meta.get("completes"))
-    body, message = message, _with_attachments(message)
-    report, found = _judged(house, row, message, unit)
-    if "attachment_beside" in message.flags and says_nothing(report, found):
-        # However long a cover note is, the report is what came with it.
-        message = _with_attachments(body, alone=None)
-        report, found = _judged(house, row, message, unit)
-    found = _second_opinions(house, message, report, found)
+    return seconded(house, judge(house.rules, came, message, meta), failed, meta)
+
+
+def seconded(house: House, judged: Judged, failed: str | None, meta: Mapping[str, str]) -> Prepared:
+    """What was judged, with the opinions of plugins on it unless it is marked.
+
+    ``meta`` is what the store says of a long message in parts: which earlier, partial form of it this one completes.
+    """
+    message, report, found = judged.message, judged.report, judged.found
+    if report is None:
+        failed = None
+    else:
+        found = _second_opinions(house, message, report, found)
     return Prepared(
-        message=message, report=report, found=found, sender=sender, unit=unit, failed=failed, completes=meta.get("completes")
+        message=message,
+        report=report,
+        found=found,
+        sender=judged.sender,
+        unit=house.config.directory.unit(judged.sender),
+        marking=judged.marking,
+        failed=failed,
+        completes=meta.get("completes"),
     )
-
-
-def _judged(house: House, row: messages.MessageRow, message: Message, unit: Unit | None) -> tuple[Report, Classification]:
-    """``message`` read and classified."""
-    report = reading.read(
-        message,
-        channel=row.channel,
-        received_at=house.local(row.received_at),
-        sender_unit=unit,
-        gazetteer=house.config.gazetteer,
-        words=house.config.words,
-    )
-    return report, catalogue.classify(house.config.catalogue, report, subject=message.subject)
-
-
-def says_nothing(report: Report, found: Classification) -> bool:
-    """Whether a text tells of no incident: no item, no doubt, no figure that is known."""
-    if found.items or found.review or report.drill or report.correction or report.withdrawal:
-        return False
-    return all((figure := getattr(report, name)) is None or figure.value is None for name in FIGURES)
-
-
-def _with_attachments(message: Message, alone: int | None = BODY_ALONE) -> Message:
-    """Where the body only points to its attachments, their text is read as the report; beside a body that tells something
-    itself (``alone`` characters or more; None: whatever its length) they are named for a person to compare."""
-    # The text of a fax is that of its pages: it is judged already.
-    texts = [(a.name, a.text) for a in message.attachments if a.text and a.text.strip() and a.text not in message.text]
-    if not texts:
-        return message
-    if alone is not None and len(render.canonical(message.text)) >= alone:
-        return msgspec.structs.replace(message, flags=(*message.flags, "attachment_beside"))
-    joined = "\n".join([message.text.rstrip(), *(f"【{name}】\n{text}" for name, text in texts)]).lstrip("\n")
-    return msgspec.structs.replace(message, text=joined)
 
 
 def weighed(flags: Sequence[str]) -> tuple[str, ...]:

@@ -32,7 +32,8 @@ from gateway.core.model import (
 from gateway.duty import replying, reports
 from gateway.house import House
 from gateway.i18n import _
-from gateway.preparing import Prepared, says_nothing, weighed
+from gateway.judging import says_nothing
+from gateway.preparing import Prepared, weighed
 from gateway.quarantine import seal
 from gateway.store import NotFound, Tx, deliveries, incidents, journal, messages
 

@@ -147,6 +147,7 @@ class Reloader:
             made = dataclasses.replace(made, parts=(*made.parts, "secrecy"))
         try:
             built = house.build(config, bureau_public=public, trusted=service.timekeeper.trusted)
+            built.rules.packed()  # here, and not on the loop for the first message
         except Exception as error:
             text = _("a plugin could not be made: {error}").format(error=_told(error))
             raise ConfError([Fault("routes.d", 1, "routes.d", text)]) from None

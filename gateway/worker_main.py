@@ -17,10 +17,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from gateway import gist
 from gateway.confine import leave_no_core, stand_back
 from gateway.core.errors import Malformed, TooLarge
-from gateway.gist import Gist
+from gateway.judging import Packed, Rules, judge
 from gateway.telling import unquoted
 from gateway.workers import FRAME, LARGEST_FRAME, Done, Job, ReadSpec, Ready
 
@@ -60,15 +59,10 @@ def _serve(frame: bytes, memory: int) -> Done:
     try:
         job = _job.decode(frame)
         _allow(job.seconds)
-        channel = _channel(job.spec)
-        if job.vouch:
-            return Done(flags=tuple(str(flag) for flag in channel.vouch(job.raw)))
-        if job.page:
-            return _fitting(Done(picture=channel.picture(job.raw, job.page), spent=_resident() > memory * SPENT_SHARE))
-        read = Gist(message=channel.read(job.raw))
-        if job.chars is not None:
-            read = gist.of(read.message, job.chars)
-        return _fitting(Done(message=read.message, marking=read.marking, spent=_resident() > memory * SPENT_SHARE))
+        if job.rules is not None and job.rules.data:
+            _take_over(job.rules)
+        done = _done(job)
+        return _fitting(msgspec.structs.replace(done, spent=_resident() > memory * SPENT_SHARE))
     except (Malformed, TooLarge) as error:
         return Done(why=f"{type(error).__name__}: {unquoted(str(error), job.raw.body)}")
     except MemoryError:
@@ -79,6 +73,41 @@ def _serve(frame: bytes, memory: int) -> Done:
         return Done(why=f"reading failed ({type(error).__name__})")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _done(job: Job) -> Done:
+    """What was asked for. Raises whatever the channel raises."""
+    message = job.message
+    if message is None:
+        assert job.spec is not None
+        channel = _channel(job.spec)
+        if job.vouch:
+            return Done(flags=tuple(str(flag) for flag in channel.vouch(job.raw)))
+        if job.page:
+            return Done(picture=channel.picture(job.raw, job.page))
+        message = channel.read(job.raw)
+    if job.rules is None:
+        return Done(message=message)
+    try:
+        return Done(judged=judge(_rules[job.rules.name], job.raw, message, job.raw.meta, job.flags))
+    except MemoryError:
+        raise
+    except Exception as error:
+        return Done(odd=type(error).__name__)
+
+
+_rules: dict[str, Rules] = {}
+"""The rules that messages are judged by, under their name: one set, as the daemon sent it last."""
+
+
+def _take_over(packed: Packed) -> None:
+    """Judge by other rules from now on. A process that cannot ends: the daemon believes that it has them."""
+    try:
+        rules = packed.unpacked()
+    except BaseException:
+        sys.exit("the rules cannot be read")
+    _rules.clear()
+    _rules[packed.name] = rules
 
 
 def _allow(seconds: float) -> None:

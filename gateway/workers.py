@@ -1,4 +1,5 @@
-"""Worker processes: whatever could hang, grow or crash while reading a message does so there and not in the daemon.
+"""Worker processes: whatever could hang, grow or crash while reading a message does so there and not in the daemon, and what
+takes long takes nothing of its interpreter.
 
 Wire: each frame is four octets of length (big endian) and one msgpack value; a ``Job`` goes in, a ``Done`` comes back.
 Workers are spawned, never forked; each call has a deadline and each process limits on memory, processor time and files.
@@ -19,9 +20,8 @@ from typing import Any
 
 import msgspec
 
-from gateway import gist
 from gateway.core.model import Attachment, Message, RawMessage
-from gateway.gist import Gist
+from gateway.judging import Judged, Packed, Rules
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,10 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "
 
 class WorkerFailed(Exception):
     """The message could not be read. The text says why, without a word of the message; a person must look."""
+
+
+class NotJudged(Exception):
+    """Judging a message raised; the text is the kind of what it raised."""
 
 
 class ReadSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,22 +73,27 @@ class ReadSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One call: read ``raw`` with the channel of ``spec`` within ``seconds``, or vouch for its sender, or draw a ``page`` of it,
-    counted from 1. With ``chars`` what comes back is the gist, in texts of that length."""
+    counted from 1. With ``rules`` what was read is judged, with ``flags`` for further remarks, and only that comes back; where
+    ``message`` is given, it was read already."""
 
-    spec: ReadSpec
+    spec: ReadSpec | None = None
     raw: RawMessage
     seconds: float
     vouch: bool = False
     page: int = 0
-    chars: int | None = None
+    rules: Packed | None = None
+    flags: tuple[str, ...] = ()
+    message: Message | None = None
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer: a message (``flags`` where it was asked to vouch, ``picture`` where for a page), or why there is none.
-    ``spent`` asks for a fresh process (memory has grown too far)."""
+    """The answer: a message (``judged`` where rules came along, ``flags`` where it was asked to vouch, ``picture`` where for a
+    page), or ``why`` there is none, or the kind of what judging raised (``odd``). ``spent`` asks for a fresh process: memory has
+    grown too far."""
 
     message: Message | None = None
-    marking: str | None = None
+    judged: Judged | None = None
+    odd: str | None = None
     flags: tuple[str, ...] | None = None
     picture: Attachment | None = None
     why: str | None = None
@@ -110,7 +119,8 @@ class _Worker:
         self.stdin = process.stdin
         self.stdout = process.stdout
         self.calls = 0
-        self.spent = False
+        self.rules = ""
+        """The name of the rules that it has: those of the last call that needed any."""
 
     @property
     def alive(self) -> bool:
@@ -123,6 +133,11 @@ class _Worker:
         return await self.stdout.readexactly(size)
 
     async def call(self, job: Job) -> Done:
+        if job.rules is not None:
+            if job.rules.name == self.rules:
+                job = msgspec.structs.replace(job, rules=Packed(self.rules))
+            else:
+                self.rules = job.rules.name
         frame = _encode(job)
         self.stdin.write(FRAME.pack(len(frame)))
         self.stdin.write(frame)
@@ -186,22 +201,34 @@ class WorkerPool:
 
         A channel that has a process of its own reads there, so that it holds up nobody else's reading.
         """
-        return (await self._read(channel, raw, None)).message
-
-    async def gist(self, channel: Any, raw: RawMessage, chars: int) -> Gist:
-        """As ``read``, but only what the desk needs of it, in texts of ``chars`` code points. Raises ``WorkerFailed``."""
-        return await self._read(channel, raw, chars)
-
-    async def _read(self, channel: Any, raw: RawMessage, chars: int | None) -> Gist:
         apart = getattr(channel, "read_apart", None)
         if apart is not None:
             message: Message = await apart(raw, self.seconds)
-            return Gist(message=message) if chars is None else await asyncio.to_thread(gist.of, message, chars)
-        spec = channel if isinstance(channel, ReadSpec) else ReadSpec.of(channel)
-        done = await self._done(Job(spec=spec, raw=raw, seconds=self.seconds, chars=chars))
+            return message
+        done = await self._done(Job(spec=_spec(channel), raw=raw, seconds=self.seconds))
         if done.message is None:
             raise WorkerFailed(done.why or "the worker gave no answer")
-        return Gist(message=done.message, marking=done.marking)
+        return done.message
+
+    async def judged(
+        self,
+        rules: Rules,
+        raw: RawMessage,
+        *,
+        channel: Any = None,
+        message: Message | None = None,
+        flags: tuple[str, ...] = (),
+    ) -> Judged:
+        """Judge ``message``, or else what ``channel`` reads in ``raw``, as ``judging.judge`` would. Raises ``WorkerFailed``, and
+        ``NotJudged`` where only the judging failed."""
+        spec = None if message is not None else _spec(channel)
+        job = Job(spec=spec, raw=raw, seconds=self.seconds, rules=rules.packed(), flags=flags, message=message)
+        done = await self._done(job)
+        if done.odd is not None:
+            raise NotJudged(done.odd)
+        if done.judged is None:
+            raise WorkerFailed(done.why or "the worker gave no answer")
+        return done.judged
 
     async def vouch(self, channel: Any, raw: RawMessage) -> tuple[str, ...]:
         """The flags that ``channel`` gives the sender of ``raw``. Raises ``WorkerFailed``."""
@@ -296,6 +323,10 @@ class WorkerPool:
             await asyncio.shield(self._discard(worker))
             raise
         return worker
+
+
+def _spec(channel: Any) -> ReadSpec:
+    return channel if isinstance(channel, ReadSpec) else ReadSpec.of(channel)
 
 
 def environment() -> dict[str, str]:

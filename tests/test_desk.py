@@ -17,14 +17,19 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway import house as houses
+from gateway import i18n
 from gateway.alarms import Alarms
+from gateway.api import Settings
 from gateway.core.directory import Directory
-from gateway.core.model import Attachment, Match, Message, Part, RawMessage
+from gateway.core.model import Attachment, Match, Message, Part, RawMessage, Report
 from gateway.desk import GIVEN_WAY, Desk
 from gateway.host import Host
 from gateway.intake import take_in
+from gateway.judging import Judged, Rules, judge
 from gateway.settings import load
 from gateway.store import KeyGone, NotFound, Store, StoreKeys, deliveries, incidents, journal, messages, vault
+from gateway.workers import NotJudged, WorkerFailed, WorkerPool
+from tests.worker_channels import Odd
 
 ROOT = Path(__file__).parent.parent
 CONFIG = load(ROOT / "conf", Host.load(ROOT / "conf"))
@@ -344,6 +349,99 @@ async def test_behind_each_text_the_loop_is_the_carriers_as_long_as_one_waits(of
     await office.taken(office.accept(FIRE), office.accept("云台区云台镇一仓库起火，2人受伤。"))
     assert len(rests) == 2
     assert all(0 < seconds <= GIVEN_WAY for seconds in rests)
+
+
+LONG = CRASH + "以下为现场情况。" * 300
+
+
+class Apart(Plain):
+    """A channel of a process of its own."""
+
+    reads_in = "parse"
+
+    async def read_apart(self, raw: RawMessage, seconds: float) -> Message:
+        return self.read(raw)
+
+
+@pytest_asyncio.fixture
+async def working(office: Office, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Office]:
+    """An office with real workers, which cannot judge anything in its own process."""
+
+    def bad(*args: Any) -> Any:
+        raise RuntimeError("judged in the daemon")
+
+    pool = WorkerPool("parse", 1, 512, 20.0)
+    office.desk._pools = {"parse": pool, "parse-later": pool}
+    office.desk._channels = {"sms": Plain(), "mail": Odd("mail", Settings())}
+    monkeypatch.setattr("gateway.desk.judge", bad)
+    yield office
+    await pool.stop()
+
+
+async def test_what_a_worker_undid_comes_back_judged_and_plugins_see_it_here(working: Office) -> None:
+    seen = []
+
+    class Reader:
+        def read(self, message: Message, report: Report) -> Any:
+            seen.append((int(message.subject), report.deaths.value if report.deaths else None))
+            return []
+
+    working.change(readers={"seeing": Reader()})
+    first, second = await working.taken(working.accept(CRASH, "email"), working.accept(LONG, "email"))
+    assert working.incident(first).items and second.state == "read"
+    assert [deaths for _pid, deaths in seen] == [2, 2] and all(pid != os.getpid() for pid, _deaths in seen)
+
+
+async def test_a_long_text_is_judged_in_a_worker_though_it_was_undone_here(working: Office) -> None:
+    long, short = await working.taken(working.accept(LONG), working.accept(FIRE))
+    assert working.incident(long).report.deaths.value == 2
+    assert short.state == "needs_person", "it was to be judged here"
+
+
+async def test_what_a_plugin_read_in_its_own_process_is_judged_in_a_worker_where_it_is_long(working: Office) -> None:
+    working.desk._channels = {"mail": Apart()}
+    file = Attachment(name="图.bin", content_type="image/png", data=bytes(100_000))
+    filed = Message(text="青山区政府办：今日9时，青山区北大街一仓库起火，2人受伤。", attachments=(file,))
+    ids = [working.accept(text, "email") for text in (LONG, filed, FIRE)]
+    long, heavy, short = await working.taken(*ids)
+    assert working.incident(long).report.deaths.value == working.incident(heavy).report.injured.value == 2
+    assert short.why == i18n._("the text could not be read"), "it was to be judged here"
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"), [(WorkerFailed("longer than 20 s"), "longer than 20 s"), (NotJudged("KeyError"), i18n._("the text could not be read"))]
+)
+async def test_what_a_worker_cannot_judge_is_kept_for_a_person(office: Office, fault: Exception, why: str) -> None:
+    class Pool:
+        size, seconds = 1, 20.0
+
+        async def judged(self, *args: Any, **kwargs: Any) -> Any:
+            raise fault
+
+    errors: list[BaseException] = []
+    office.desk.on_error = errors.append
+    office.desk._pools = {"parse": Pool(), "parse-later": Pool()}  # type: ignore[dict-item]
+    (row,) = await office.taken(office.accept(LONG))
+    assert row.state == "needs_person" and why in office.incident(row).needs_person
+    assert office.store.read_now(lambda tx: messages.raw(tx, row.id)).body == LONG.encode()
+    assert bool(errors) is isinstance(fault, NotJudged), "what is ours to mend is told"
+
+
+async def test_messages_are_judged_by_the_rules_they_were_taken_with(office: Office) -> None:
+    used = []
+
+    class Pool:
+        size, seconds = 1, 20.0
+
+        async def judged(self, rules: Rules, raw: RawMessage, *, message: Message, flags: Any) -> Judged:
+            office.change()  # a reload while messages are in hand
+            used.append(rules)
+            return judge(rules, raw, message, raw.meta, flags)
+
+    before = office.desk.house.rules
+    office.desk._pools = {"parse": Pool(), "parse-later": Pool()}  # type: ignore[dict-item]
+    await office.taken(office.accept(LONG), office.accept(LONG + "其二"))
+    assert office.desk.house.rules is not before and [rules is before for rules in used] == [True, True]
 
 
 def test_the_desk_has_a_lane_for_every_kind_of_channel() -> None:

@@ -14,6 +14,7 @@ class Odd:
     """Does what the message's body says."""
 
     Settings = Settings
+    reads_in = "parse"
 
     def __init__(self, name: str, settings: Any, services: Any = None) -> None:
         self.name = name

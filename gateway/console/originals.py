@@ -6,7 +6,6 @@ record, once for each sign-in and message.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from gateway import preparing, wording
+from gateway import wording
 from gateway.console.door import Who
 from gateway.console.services import Services
 from gateway.core.model import FIGURES, Attachment, Event, Report, Span
@@ -22,7 +21,7 @@ from gateway.duty import acts
 from gateway.i18n import _
 from gateway.store import KeyGone, NotFound, Tampered, Tx, journal, messages
 from gateway.store.message_rows import MessageRow
-from gateway.workers import WorkerFailed
+from gateway.workers import NotJudged, WorkerFailed
 
 MOST_CHARACTERS = 20_000
 KEPT = 64
@@ -203,21 +202,20 @@ class Originals:
             return Read(why=_("its content is sealed or was destroyed"))
         except (NotFound, Tampered) as error:
             return Read(why=_("the stored bytes cannot be opened: {error}").format(error=type(error).__name__))
-        gist, failed = await self._desk.read(raw)
+        try:
+            ready, failed = await self._desk.read(raw)
+        except Exception as error:
+            kind = str(error) if isinstance(error, NotJudged) else type(error).__name__
+            return Read(why=_("the text could not be read") + wording.aside(kind))
         if failed:
             return Read(why=failed)
-        house = self._desk.house
-        try:
-            ready = await asyncio.to_thread(preparing.prepare, house, row, gist.message, None, raw.meta, gist.marking)
-        except Exception as error:
-            return Read(why=_("the text could not be read") + wording.aside(type(error).__name__))
         if ready.marking or ready.report is None:
             self._marked.add(row.id)
             self._forget(row.id)
             return Read(why=_("it bears a marking; nothing of it is shown here"))
         text = ready.message.text
         shown = msgspec.structs.replace(ready.report, text="")
-        ends = ready.message.page_ends if text == gist.message.text and len(text) <= MOST_CHARACTERS else ()
+        ends = ready.message.page_ends if len(text) <= MOST_CHARACTERS else ()
         return Read(
             pieces=pieces(text[:MOST_CHARACTERS], shown), facts=facts(shown), cut=len(text) > MOST_CHARACTERS, page_ends=ends
         )

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from gateway import house as houses
 from gateway.core.model import Attachment, Message, RawMessage
-from gateway.gist import Gist
 from gateway.house import House
+from gateway.judging import Judged
 from gateway.operations import Live
 from gateway.settings import Config
 from gateway.settings_model import ConsoleSection
@@ -18,9 +18,9 @@ from gateway.workers import WorkerFailed
 
 
 class Reads(Protocol):
-    """Undoes a carrier's format; the second value says why it could not."""
+    """Undoes a carrier's format and judges what it held; the second value says why it could not. Raises what judging raises."""
 
-    async def __call__(self, raw: RawMessage) -> tuple[Gist, str | None]: ...
+    async def __call__(self, raw: RawMessage) -> tuple[Judged, str | None]: ...
 
 
 class Pictures(Protocol):
@@ -33,8 +33,8 @@ async def _no_pictures(raw: RawMessage, page: int) -> Attachment:
     raise WorkerFailed("no worker")
 
 
-async def _reads_nothing(raw: RawMessage) -> tuple[Gist, str | None]:
-    return Gist(message=Message(text="")), "no reader"
+async def _reads_nothing(raw: RawMessage) -> tuple[Judged, str | None]:
+    return Judged(message=Message(text="")), "no reader"
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import pairwise
+from operator import add
 
 from msgspec import Struct
 
@@ -40,7 +40,7 @@ class Text:
 
     def __init__(self, concepts: Mapping[str, Words], *texts: str) -> None:
         self.text = "\n".join(folded_lines(text[:_TEXT_LIMIT]) for text in texts)
-        self._pairs = {*self.text, *map("".join, pairwise(self.text))}
+        self._pairs = {*self.text, *map(add, self.text, self.text[1:])}
         self.may_name = frozenset(name for name, words in concepts.items() if not words.heads.isdisjoint(self._pairs))
         """The concepts that the text may name; of all others it holds no word."""
         self._concepts = concepts

@@ -19,6 +19,8 @@ _NATIONS = (
     "|阿昌族|普米族|塔吉克|怒族|鄂温克族|德昂族|保安族|裕固族|独龙族|鄂伦春族|门巴族|珞巴族|基诺族|各族"
 )
 _TAIL = lazy(rf"(?:(?:{_NATIONS})*(?:自治[区州县旗])|特别行政区|地区|[省市县区旗盟])$")
+_SIGNS = lazy("[\u3400-\U0003ffff]{2,}")
+"""Where names can stand: all begin with two of these, and many a text has none at all."""
 MUNICIPAL = ("11", "12", "31", "50")
 
 
@@ -107,9 +109,11 @@ def mentions(text: str, start: int, end: int, year: int) -> Iterator[Mention]:
 
 def headed(text: str, start: int, end: int, heads: dict[str, tuple[int, ...]]) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Where a name may begin: the places of [start, end) whose two signs are in ``heads``, with the lengths that it may have."""
-    for at, pair in enumerate(map(add, text[start:end], text[start + 1 : end]), start):
-        if pair in heads:
-            yield at, heads[pair]
+    for signs in _SIGNS.finditer(text, start, end):
+        stretch, first = signs[0], signs.start()
+        for at, pair in enumerate(map(add, stretch, stretch[1:]), first):
+            if pair in heads:
+                yield at, heads[pair]
 
 
 def in_force(of: tuple[Division, ...], year: int) -> tuple[Division, ...]:

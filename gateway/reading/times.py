@@ -215,7 +215,7 @@ def time_phrases(text: str, received: datetime, aside: Sequence[tuple[int, int]]
     """All time phrases of ``text`` in order, events called after a day last. ``received`` gives the day in whose terms they speak; aware or not."""
     now = received.replace(tzinfo=None)
     base = dateline_day(text, now.date()) or now.date()
-    headers = _headers(text)
+    several = "\n" in text.strip("\n")
     found: list[Phrase] = []
     before = Before(None, None)
     for match in forms(text):
@@ -226,7 +226,7 @@ def time_phrases(text: str, received: datetime, aside: Sequence[tuple[int, int]]
         ahead = text[max(0, start - 12) : start]
         dateline = _is_dateline(text, match.end(), moment)
         role = "ignored" if dateline else _role(text, ahead, moment)
-        if role not in ("told", "ignored") and any(a <= start < b for a, b in headers):
+        if role not in ("told", "ignored") and several and _in_header(text, start):
             role = "header"
         found.append(Phrase(start, match.end(), moment.at, moment.precision, moment.qualifier, role))
         if role == "event" and moment.hour is None and not moment.stated and not moment.match["ago"]:
@@ -270,12 +270,11 @@ def _named_after(match: re.Match[str], today: date) -> Phrase:
     return Phrase(match.start(), match.end(), datetime(day.year, day.month, day.day), "day", "exact", "named")
 
 
-def _headers(text: str) -> list[tuple[int, int]]:
-    """Lines that are the head or foot of a paper: no sentence in them, while others have one."""
-    lines = [(m.start(), m.end()) for m in re.finditer(r"[^\n]+", text)]
-    if len(lines) < 2:
-        return []
-    return [(a, b) for a, b in lines if b - a < 80 and not re.search("[，。;]", text[a:b]) and not _HAPPENS.search(text, a, b)]
+def _in_header(text: str, at: int) -> bool:
+    """Whether the line that ``at`` is in, one of several, is the head or foot of a paper: no sentence in it."""
+    start, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+    end = len(text) if end < 0 else end
+    return at < end < start + 80 and not re.search("[，。;]", text[start:end]) and not _HAPPENS.search(text, start, end)
 
 
 def _role(text: str, ahead: str, moment: Moment) -> Role:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from gateway.console.app import Console
 from gateway.console.services import Services
 from gateway.core.model import Message, RawMessage
-from gateway.gist import Gist
+from gateway.judging import Judged, judge
 from gateway.settings_model import ConsoleSection
 from gateway.store import accounts
 from tests.people.desk import NIGHT, Desk
@@ -48,9 +48,9 @@ class Room:
     def add(self, name: str, role: str, person: str = "") -> None:
         self.desk.do("account_add", account=name, role=role, password=hashed(), person=person)
 
-    async def _read(self, raw: RawMessage) -> tuple[Gist, str | None]:
+    async def _read(self, raw: RawMessage) -> tuple[Judged, str | None]:
         # The desk of tests puts eight octets of chance before a text.
-        return Gist(message=Message(text=raw.body[8:].decode())), None
+        return judge(self.services.house.rules, raw, Message(text=raw.body[8:].decode()), raw.meta), None
 
     def browser(self, name: str | None = None, peer: str = "192.0.2.7") -> Browser:
         """A browser; with ``name`` one that has signed in with that account."""

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from gateway import gist
 from gateway.core.model import Message, RawMessage
 from gateway.intake import take_in
+from gateway.judging import Judged, judge
 from gateway.store import incidents, messages
 from gateway.workers import WorkerFailed, WorkerPool
 from gateway_plugins.fax_mail import FaxMail, FaxSettings
@@ -55,9 +55,9 @@ def faxed(room: Room, pool: WorkerPool) -> str:
         room.drawn.append(page)  # type: ignore[attr-defined]
         return await pool.picture(channel, raw, page)
 
-    async def read(raw: RawMessage) -> tuple[gist.Gist, str | None]:
+    async def read(raw: RawMessage) -> tuple[Judged, str | None]:
         text = f"{ONE}\n{TWO}"
-        return gist.of(Message(text=text, pages=2, page_ends=(len(ONE), len(text))), 40_000), None
+        return judge(room.services.house.rules, raw, Message(text=text, pages=2, page_ends=(len(ONE), len(text))), {}), None
 
     room.services.picture = picture  # type: ignore[assignment]
     room.services.read = read
@@ -119,8 +119,8 @@ async def test_it_is_refused_once_the_message_is_marked_and_the_try_is_on_record
 
 
 async def test_what_shows_its_marking_only_when_it_is_read_again_is_shown_no_more(room: Room, faxed: str) -> None:
-    async def read(raw: RawMessage) -> tuple[gist.Gist, str | None]:
-        return gist.of(Message(text=f"机密★1年\n{ONE}"), 40_000), None
+    async def read(raw: RawMessage) -> tuple[Judged, str | None]:
+        return judge(room.services.house.rules, raw, Message(text=f"机密★1年\n{ONE}"), {}), None
 
     room.services.read = read
     clerk = room.browser("clerk")

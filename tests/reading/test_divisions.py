@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.reading.divisions import above, in_force, mentions, names, short_name
+from gateway.reading.countries import countries
+from gateway.reading.divisions import _SIGNS, above, in_force, mentions, names, short_name
 from gateway.reading.elsewhere import elsewhere
 from gateway.reading.normalise import normalise
 
@@ -156,3 +157,8 @@ def test_mentions_are_in_order_and_never_overlap(text: str, year: int) -> None:
             one.first - 1 <= year <= one.last + 1 or mention.of == in_force(mention.of, year) for one in mention.of
         )
         last = mention.end
+
+
+def test_every_name_begins_with_signs_that_a_text_is_looked_through_for() -> None:
+    begun = [head for table in (names().heads, countries()[1]) for head in table if len(head) == 2]
+    assert len(begun) > 3000 and all(_SIGNS.fullmatch(head) for head in begun)

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import gist
 from gateway import house as houses
+from gateway import judging
 from gateway.alarms import Alarms
 from gateway.core.model import Message, RawMessage
 from gateway.desk import Desk
@@ -159,10 +159,10 @@ class Pool:
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
 
-    async def gist(self, channel: Any, raw: RawMessage, chars: int) -> Any:
+    async def judged(self, rules: judging.Rules, raw: RawMessage, *, channel: Any, flags: Any) -> judging.Judged:
         self.begun.set()
         await self.go.wait()
-        return gist.of(channel.read(raw), chars)
+        return judging.judge(rules, raw, channel.read(raw), raw.meta, flags)
 
 
 class Channel:
