@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from gateway import confine
 from gateway.alarms import KINDS, Alarms, page
 from gateway.core import alarming
 from gateway.core.alarming import Notice, Spoken, WayOut
@@ -271,7 +272,7 @@ class AlarmWays:
         """The program of conf gets the text on standard input, and has its time."""
         conf = self._config().alarms
         quiet = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
+        process = await confine.spawn(
             *conf.command, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
         )
         try:

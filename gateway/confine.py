@@ -8,13 +8,17 @@ hold some hundred bytes of what was copied last). Source: core(5), prctl(2), and
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import os
 import resource
 from pathlib import Path
+from typing import Any
 
 PR_SET_DUMPABLE = 4
+STREAMS = 2
+"""The last of the three descriptors that every program has."""
 
 
 def leave_no_core(*, seen: bool = False) -> None:
@@ -30,6 +34,19 @@ def leave_no_core(*, seen: bool = False) -> None:
         Path("/proc/self/coredump_filter").write_text("0", "ascii")
     if not seen:
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+async def spawn(*words: str, **given: Any) -> asyncio.subprocess.Process:
+    """Start a program as ``asyncio.create_subprocess_exec`` does, with nothing of ours open in it but its three streams.
+
+    uvloop's processes inherit whatever may be inherited: sockets that systemd gave us, and the listeners that Hypercorn makes.
+    One that a worker holds stays open when we close it, and who connects to it waits for ever. Raises ``OSError``.
+    """
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the listing's own is gone already
+            if int(name) > STREAMS:
+                os.set_inheritable(int(name), False)
+    return await asyncio.create_subprocess_exec(*words, **given)
 
 
 def stand_back(by: int) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from gateway import confine
 from gateway.core.model import Attachment, Message, RawMessage
 from gateway.judging import Judged, Packed, Rules
 
@@ -304,7 +305,7 @@ class WorkerPool:
     async def _spawn(self) -> _Worker:
         """A fresh process, ready for its first call. Raises ``WorkerFailed`` when it does not come up."""
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await confine.spawn(
                 sys.executable, "-P", "-m", "gateway.worker_main", str(self.memory_mb), str(self.nice),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
                 env=environment(), start_new_session=True,

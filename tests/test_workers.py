@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -128,6 +130,16 @@ async def test_what_a_library_prints_breaks_no_answer(pool: WorkerPool) -> None:
 async def test_a_message_that_cannot_be_sent_is_a_failure_not_a_crash(pool: WorkerPool) -> None:
     with pytest.raises(WorkerFailed, match="cannot be handed over"):
         await read(pool, "surrogate")
+
+
+async def test_it_holds_nothing_of_ours_that_may_be_inherited(pool: WorkerPool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as kept:
+        kept.set_inheritable(True)
+        await pool.start()
+        here = os.readlink(f"/proc/self/fd/{kept.fileno()}")
+        there = [os.readlink(one) for one in Path(f"/proc/{pool.pids[0]}/fd").iterdir()]
+    assert len(there) >= 3
+    assert here not in there
 
 
 async def test_no_core_files_and_no_credentials(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:

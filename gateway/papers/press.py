@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gateway.confine import leave_no_core, stand_back
+from gateway.confine import leave_no_core, spawn, stand_back
 from gateway.i18n import _
 from gateway.workers import environment
 
@@ -91,7 +91,7 @@ class Press:
         return made
 
     async def _ask(self, order: bytes) -> Made:
-        process = await asyncio.create_subprocess_exec(
+        process = await spawn(
             sys.executable, "-P", "-m", "gateway.papers.press", str(self.memory_mb),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environment(), start_new_session=True,
