@@ -442,8 +442,8 @@ def give_memory_back() -> None:
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run ``main`` on one loop under Twisted's reactor; returns its result or raises its error. It is uvloop's: asyncio's own took
-    half of the processor time of a mail."""
+    """Run ``main`` on one loop under Twisted's reactor; returns its result or raises its error. The loop is uvloop's: asyncio's
+    took half of the processor time of a mail."""
     import uvloop
     from twisted.internet import asyncioreactor
 
