@@ -70,7 +70,7 @@ def destroy(
             if last is None:
                 break
             after = last
-    if not dry_run and sum(found.values()):
+    if not dry_run and found.total():
         store.scrub()
     return dict(found)
 

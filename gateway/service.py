@@ -448,7 +448,7 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)
-    from twisted.internet import reactor
+    import twisted.internet.reactor as reactor  # noqa: PLR0402 - what the package declares it as cannot be called, to mypy
 
     aio.use(reactor)
     give_memory_back()

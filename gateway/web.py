@@ -50,7 +50,7 @@ class _NoHttp2:
 def http1_only() -> None:
     """Hypercorn goes over to HTTP/2 when a caller asks for it in clear, at every door of this process, and has no setting against
     it. None of our callers needs it, and its small frames, read in Python, hold up the loop."""
-    protocol.H2Protocol = _NoHttp2  # type: ignore[assignment,misc]
+    protocol.H2Protocol = _NoHttp2  # type: ignore[attr-defined,assignment]
 
 
 class Web:

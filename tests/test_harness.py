@@ -46,11 +46,9 @@ from gateway_plugins.phone_transcript import PhoneSettings, PhoneTranscript
 from gateway_plugins.route_offices import RouteOffices
 from gateway_plugins.smpp import text
 from gateway_plugins.smpp.inbound import SMPP_TYPE
-from gateway_plugins.sms_cmpp import Settings as CmppSettings
-from gateway_plugins.sms_cmpp import SmsCmpp
+from gateway_plugins.sms_cmpp import CmppSettings, SmsCmpp
 from gateway_plugins.sms_http import HttpSmsSettings, SmsHttp
-from gateway_plugins.sms_smpp import Settings as SmsSettings
-from gateway_plugins.sms_smpp import SmsSmpp
+from gateway_plugins.sms_smpp import SmppSettings, SmsSmpp
 from gateway_plugins.sms_spool import SmsSpool, SpoolSettings
 from gateway_plugins.smsspool.files import PART_TYPE
 from gateway_plugins.to_dingtalk import ToDingtalk
@@ -59,8 +57,7 @@ from gateway_plugins.to_feishu import ToFeishu
 from gateway_plugins.to_gateway import ToGateway
 from gateway_plugins.to_mail import MailSettings, ToMail
 from gateway_plugins.to_print import PrintSettings, ToPrint
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 from gateway_plugins.to_webhook import ToWebhook
 from gateway_plugins.to_wecom import ToWecom
 from tests import harness_peers as peers
@@ -429,10 +426,10 @@ def test_route_offices() -> None:
 
 
 @asynccontextmanager
-async def smsc() -> AsyncIterator[tuple[DemoSmsc, SmsSettings, MemoryServices]]:
+async def smsc() -> AsyncIterator[tuple[DemoSmsc, SmppSettings, MemoryServices]]:
     centre = DemoSmsc("gateway", "s3cr3tpw")
     await centre.start("tcp:0:interface=127.0.0.1")
-    settings = SmsSettings(
+    settings = SmppSettings(
         port=centre.port,
         system_id="gateway",
         password="smpp-password",

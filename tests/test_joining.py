@@ -16,9 +16,10 @@ from gateway import house as houses
 from gateway.cli import acts
 from gateway.cli import register as commands
 from gateway.core.model import Incident, Message, RawMessage
+from gateway.duty.people import OperationError
 from gateway.host import Host
 from gateway.intake import take_in
-from gateway.operations import Live, OperationError, perform_now
+from gateway.operations import Live, perform_now
 from gateway.settings import load
 from gateway.store import Store, StoreKeys, deliveries, incidents, journal, messages
 

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -117,7 +117,7 @@ def _told(command: click.Command) -> Iterator[None]:
             option.help = text
 
 
-def language(conf: Path) -> str:
+def language(conf: Path) -> i18n.Lang:
     """$GATEWAY_LANG, else what conf/gateway.toml says, else Chinese."""
     if asked := os.environ.get("GATEWAY_LANG"):
         return "en" if asked.lower().startswith("en") else "zh"
@@ -164,7 +164,7 @@ def _conf_of(argv: list[str]) -> Path:
     return Path(os.environ.get("GATEWAY_CONF", "conf"))
 
 
-def fail(text: str, code: int = 1) -> Any:
+def fail(text: str, code: int = 1) -> NoReturn:
     """Say what is wrong on stderr and end with ``code`` (1 = found wrong, 2 = bad usage)."""
     click.echo(text, err=True)
     raise SystemExit(code)

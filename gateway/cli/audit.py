@@ -171,7 +171,7 @@ def _signer(conf: Path) -> Signer:
     try:
         return Signer(config.audit.origin, Secrets(config.secrets).read(config.audit.key))
     except (SecretError, NoKey) as error:
-        return fail(str(error))  # type: ignore[no-any-return]
+        return fail(str(error))
 
 
 @audit.command()

@@ -12,8 +12,9 @@ import click
 from gateway.cli import fail
 from gateway.control import ask
 from gateway.core.errors import StorageTrouble
+from gateway.duty.people import OperationError
 from gateway.i18n import _
-from gateway.operations import Live, OperationError, perform_now
+from gateway.operations import Live, perform_now
 from gateway.settings import Config, Whereabouts, whereabouts
 
 

@@ -21,8 +21,8 @@ from gateway.core.render import display_number
 from gateway.core.roster import needing
 from gateway.duty import incident_view, shift
 from gateway.duty.acts import OPEN
+from gateway.duty.people import OperationError
 from gateway.i18n import _
-from gateway.operations import OperationError
 from gateway.papers import standby
 from gateway.store import Tx, incidents, journal
 

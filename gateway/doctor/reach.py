@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from gateway.control import ask
 from gateway.doctor.facts import Door, Way
+from gateway.duty.people import OperationError
 from gateway.i18n import _
-from gateway.operations import OperationError
 from gateway.secrets import SecretError, Secrets
 from gateway.settings import Config, Configured
 

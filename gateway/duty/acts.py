@@ -372,7 +372,9 @@ def carry_out(act: Act, do: str, incident: Incident, actor: Actor, args: Mapping
         return act.done(incident, actor, str(args.get("item") or "last"), str(args.get("result") or ""))
     if do == "ask":
         return act.ask(incident, actor, wording)
-    simple = {"close": act.close, "reopen": act.reopen, "release": act.release}
+    simple: dict[str, Callable[[Incident, Actor, str], Incident]] = {
+        "close": act.close, "reopen": act.reopen, "release": act.release,
+    }  # fmt: skip
     return simple[do](incident, actor, reason)
 
 

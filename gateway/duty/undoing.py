@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
@@ -114,4 +114,4 @@ def _entries(tx: Tx, incident: Incident) -> list[tuple[int, Event]]:
     return [(one.id, one.event) for one in journal.entries(tx, incident=incident.number, names=NAMES, limit=MOST)]
 
 
-READS = {"undoable": listed}
+READS: dict[str, Callable[..., Any]] = {"undoable": listed}

@@ -23,7 +23,7 @@ from typing import Any
 
 from gateway.conf_edit import set_key
 from gateway.demo.smsc import DemoSmsc
-from gateway.operations import OperationError
+from gateway.duty.people import OperationError
 from tests.system.gate import Gate
 
 PLUGIN = Path(__file__).with_name("quoting_plugin.py")

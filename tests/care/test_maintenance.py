@@ -20,8 +20,9 @@ from gateway.alarms import Alarms
 from gateway.chores import Chores
 from gateway.cli import cli
 from gateway.core.model import Event
+from gateway.duty.people import OperationError
 from gateway.host import Host
-from gateway.operations import Live, OperationError, perform_now
+from gateway.operations import Live, perform_now
 from gateway.settings import load
 from gateway.settings_model import RetentionSection
 from gateway.store import Store, StoreKeys, journal, purge, tables

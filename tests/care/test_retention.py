@@ -15,8 +15,9 @@ from gateway import operations, retention
 from gateway.audit.sealer import Sealer
 from gateway.audit.verify import rotated, verify_files
 from gateway.core.model import RawMessage
+from gateway.duty.people import OperationError
 from gateway.host import Host
-from gateway.operations import Live, OperationError
+from gateway.operations import Live
 from gateway.settings import load
 from gateway.settings_model import RetentionSection
 from gateway.store import KeyGone, Store, StoreKeys, Tx, deliveries, journal, messages, purge, tables, vault

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 
 from gateway.core import events
-from gateway.operations import OperationError
+from gateway.duty.people import OperationError
 from gateway.store import accounts
 from tests.console.room import PASSWORD, Room, hashed
 

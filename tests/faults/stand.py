@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.conf_edit import set_key
 from gateway.demo.smsc import DemoSmsc
-from gateway.operations import OperationError
+from gateway.duty.people import OperationError
 from tests.faults.carriers import Carriers
 from tests.faults.daemon import Daemon, executed, forked
 from tests.faults.ledger import Ledger

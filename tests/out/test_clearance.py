@@ -24,8 +24,7 @@ from gateway_plugins.to_feishu import ToFeishu
 from gateway_plugins.to_gateway import GatewaySettings, ToGateway
 from gateway_plugins.to_mail import MailSettings, ToMail
 from gateway_plugins.to_print import PrintSettings, ToPrint
-from gateway_plugins.to_sms import Settings as SmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 from gateway_plugins.to_webhook import ToWebhook, WebhookSettings
 from gateway_plugins.to_wecom import ToWecom
 from tests.harness_peers import ipp
@@ -63,7 +62,7 @@ async def every_transport(clock: MemoryClock) -> AsyncIterator[tuple[dict[str, A
     robots = {**url, "url": http.url + "robot", "robots": {"duty": "robot"}}
     made = {
         "to_mail": ToMail("m", MailSettings(host="127.0.0.1", port=port, from_address="g@gateway.test"), services),
-        "to_sms": ToSms("s", SmsSettings(carrier="sms"), services),
+        "to_sms": ToSms("s", ToSmsSettings(carrier="sms"), services),
         "to_webhook": ToWebhook("w", WebhookSettings(url=http.url + "hook", **url), services),
         "to_gateway": ToGateway("g", GatewaySettings(name="city", gateways={"duty": http.url + "gateway"}, keys={"duty": "webhook-key"},
                                                      channel="x", **url), services),

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.duty import undoing
 from gateway.core.events import EVENTS
-from gateway.operations import OperationError
+from gateway.duty.people import OperationError
 from tests.people.desk import CRASH, Desk
 
 CLERK = "李值班"

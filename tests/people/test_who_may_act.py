@@ -11,7 +11,7 @@ import pytest
 from gateway import house as houses
 from gateway.core.directory import Directory, Person
 from gateway.core.model import Message
-from gateway.operations import OperationError
+from gateway.duty.people import OperationError
 from tests.people.desk import CRASH, INFORMANT, Desk
 
 CLERK, SECOND, LEADER = "李值班", "马值班", "蔡主任"

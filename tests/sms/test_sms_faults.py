@@ -28,12 +28,9 @@ from gateway_plugins.smpp import inbound as smpp_inbound
 from gateway_plugins.smpp import text
 from gateway_plugins.smpp.pdu import Command, Pdu, Status
 from gateway_plugins.smpp.session import Session, SessionSettings
-from gateway_plugins.sms_cmpp import Settings as CmppSettings
-from gateway_plugins.sms_cmpp import SmsCmpp
-from gateway_plugins.sms_smpp import Settings as SmppSettings
-from gateway_plugins.sms_smpp import SmsSmpp
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.sms_cmpp import CmppSettings, SmsCmpp
+from gateway_plugins.sms_smpp import SmppSettings, SmsSmpp
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 from tests.peers.kannel import free_port
 from tests.test_dispatch import BACKOFF, Desk, rounds
 

@@ -23,8 +23,7 @@ from gateway.api import Delivered, Delivery, Malformed, RawMessage, Refused, Try
 from gateway.testing import MemoryServices
 from gateway_plugins.sms_spool import SmsSpool, SpoolSettings
 from gateway_plugins.smsspool import files, guess
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 
 WORDS = "青山区供水管爆裂，三个小区停水，抢修人员已到场。"
 LABELS = ["", "UCS2", "UTF-8", "ISO", "GSM", "binary8"]
