@@ -24,7 +24,7 @@ from gateway.host import Host
 from gateway.intake import take_in
 from gateway.operations import Live
 from gateway.settings import load
-from gateway.settings_model import ConsoleSection
+from gateway.settings_web import ConsoleSection
 from gateway.store import Store, StoreKeys, Tx, accounts, messages
 from gateway.web import Listener, bind
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from gateway.core.model import Event
-from gateway.settings_model import RetentionSection
+from gateway.settings_care import RetentionSection
 from gateway.store import Store, Tx, journal, purge
 
 CHORE = "retention"

@@ -39,28 +39,20 @@ from gateway.papers import templates as paper_templates
 from gateway.plughost import apart
 from gateway.reading.gazetteer import Gazetteer
 from gateway.reading.words import Words
-from gateway.settings_model import (
+from gateway.settings_care import (
     AlarmsSection,
     AuditSection,
-    CalendarFile,
     CanaryEntry,
-    CapSection,
-    ConsoleSection,
-    DirectoryFile,
     DiskSection,
-    DispatchSettings,
     DoctorSection,
-    GatewayFile,
-    GatewaySection,
-    HttpSection,
-    Limits,
-    LinksSection,
     LogSection,
-    PluginsSection,
     RetentionSection,
     WatchdogSection,
     WitnessEntry,
 )
+from gateway.settings_files import CalendarFile, DirectoryFile
+from gateway.settings_model import CapSection, DispatchSettings, GatewayFile, GatewaySection, Limits, PluginsSection
+from gateway.settings_web import ConsoleSection, HttpSection, LinksSection
 
 __all__ = ["ConfError", "Config", "Configured", "Fault", "check", "language", "load"]
 

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import __version__, activation, certificates
 from gateway.metrics import Metrics
-from gateway.settings_model import HttpSection
+from gateway.settings_web import HttpSection
 
 SOCKET = "console"
 """The name of the socket that systemd may hand over."""

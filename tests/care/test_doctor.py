@@ -24,7 +24,8 @@ from gateway.doctor import checks, gather, reach
 from gateway.doctor.facts import Clock, Disk, Door, Entry, Facts, Finding, Memory, Secret, Way
 from gateway.host import Host
 from gateway.settings import load
-from gateway.settings_model import AlarmsSection, ConsoleSection
+from gateway.settings_care import AlarmsSection
+from gateway.settings_web import ConsoleSection
 
 ROOT = Path(__file__).parents[2]
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -24,7 +24,7 @@ from gateway.duty.people import OperationError
 from gateway.host import Host
 from gateway.operations import Live, perform_now
 from gateway.settings import load
-from gateway.settings_model import RetentionSection
+from gateway.settings_care import RetentionSection
 from gateway.store import Store, StoreKeys, journal, purge, tables
 
 ROOT = Path(__file__).parents[2]

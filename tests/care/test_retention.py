@@ -19,7 +19,7 @@ from gateway.duty.people import OperationError
 from gateway.host import Host
 from gateway.operations import Live
 from gateway.settings import load
-from gateway.settings_model import RetentionSection
+from gateway.settings_care import RetentionSection
 from gateway.store import KeyGone, Store, StoreKeys, Tx, deliveries, journal, messages, purge, tables, vault
 
 ROOT = Path(__file__).parents[2]

@@ -28,7 +28,7 @@ from gateway.host import Host
 from gateway.intake import take_in
 from gateway.metrics import Metrics
 from gateway.settings import load
-from gateway.settings_model import HttpSection
+from gateway.settings_web import HttpSection
 from gateway.store import Store, StoreKeys, journal, messages
 from gateway.web import Web
 from tests.system.gate import Gate, Sink, mail, send_mail

@@ -17,7 +17,7 @@ from gateway.host import Host
 from gateway.intake import take_in
 from gateway.operations import Live, perform_now
 from gateway.settings import load
-from gateway.settings_model import LinksSection
+from gateway.settings_web import LinksSection
 from gateway.store import Store, StoreKeys, deliveries, incidents, journal, matters, messages
 
 ROOT = Path(__file__).parents[2]

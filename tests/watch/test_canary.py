@@ -33,7 +33,7 @@ from gateway.host import Host
 from gateway.intake import Intake, take_in
 from gateway.secrets import Secrets
 from gateway.settings import load
-from gateway.settings_model import AlarmsSection, CanaryEntry
+from gateway.settings_care import AlarmsSection, CanaryEntry
 from gateway.store import Store, StoreKeys, deliveries, incidents, messages, notes
 from gateway.ways import Ways
 from tests.system.gate import free_base
