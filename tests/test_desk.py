@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway import house as houses
 from gateway.alarms import Alarms
+from gateway.conf_load import load
 from gateway.core.directory import Directory
 from gateway.core.model import Attachment, Match, Message, Part, RawMessage
 from gateway.desk import GIVEN_WAY, Desk
 from gateway.host import Host
 from gateway.intake import take_in
-from gateway.settings import load
 from gateway.store import KeyGone, NotFound, Store, StoreKeys, deliveries, incidents, journal, messages, vault
 
 ROOT = Path(__file__).parent.parent

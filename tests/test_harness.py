@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from gateway.api import RawMessage
+from gateway.conf_load import load
 from gateway.demo.smsc import DemoSmsc
 from gateway.host import Host
-from gateway.settings import load
 from gateway.testing import (
     HTTP_MODES,
     ChannelCase,

@@ -118,12 +118,13 @@ def _told(command: click.Command) -> Iterator[None]:
 
 
 def language(conf: Path) -> i18n.Lang:
-    """$GATEWAY_LANG, else what conf/gateway.toml says, else Chinese."""
+    """$GATEWAY_LANG, else what conf/gateway.toml says, else Chinese; read before anything is validated, so that faults are told
+    in it."""
     if asked := os.environ.get("GATEWAY_LANG"):
         return "en" if asked.lower().startswith("en") else "zh"
     try:
         lang = tomllib.loads((conf / "gateway.toml").read_text("utf-8-sig")).get("gateway", {}).get("lang", "zh")
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return "zh"
     return "en" if lang == "en" else "zh"
 

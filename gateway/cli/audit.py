@@ -39,9 +39,9 @@ def _log(conf: Path, file: Path | None) -> Path:
 
 def _names(conf: Path) -> dict[str, str]:
     """The offices' names by id; none while the configuration has a fault: the record can be read all the same."""
+    from gateway.conf_load import load as load_conf
+    from gateway.faults import ConfError
     from gateway.host import Host
-    from gateway.settings import ConfError
-    from gateway.settings import load as load_conf
 
     try:
         return {office.id: office.name for office in load_conf(conf, Host.load(conf)).directory.offices}

@@ -20,9 +20,9 @@ from gateway.settings import Config, Whereabouts, whereabouts
 
 def load(conf: Path) -> Config:
     """The configuration of ``conf``; its faults end the command."""
+    from gateway.conf_load import load as load_conf
+    from gateway.faults import ConfError
     from gateway.host import Host
-    from gateway.settings import ConfError
-    from gateway.settings import load as load_conf
 
     try:
         return load_conf(conf, Host.load(conf))

@@ -19,11 +19,11 @@ from gateway import init, maintenance
 from gateway.alarms import Alarms
 from gateway.chores import Chores
 from gateway.cli import cli
+from gateway.conf_load import load
 from gateway.core.model import Event
 from gateway.duty.people import OperationError
 from gateway.host import Host
 from gateway.operations import Live, perform_now
-from gateway.settings import load
 from gateway.settings_care import RetentionSection
 from gateway.store import Store, StoreKeys, journal, purge, tables
 

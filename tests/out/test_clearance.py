@@ -11,11 +11,11 @@ import pytest
 
 from gateway import clearance, reading
 from gateway.api import Delivered
+from gateway.conf_load import load
 from gateway.core import render
 from gateway.core.directory import Directory
 from gateway.core.model import Address
 from gateway.host import Host
-from gateway.settings import load
 from gateway.store import deliveries, journal
 from gateway.testing import HttpPeer, MailSink, MemoryCarrier, MemoryClock, MemoryServices, memory_directory
 from gateway_plugins.to_dingtalk import ToDingtalk

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
+from gateway.conf_load import check
 from gateway.core.outcomes import Delivered, TryLater
+from gateway.faults import ConfError
 from gateway.host import Host
 from gateway.plughost import guard
 from gateway.plughost.child import Child, PluginFailed
 from gateway.plughost.hub import hub
 from gateway.plughost.wire import Load, Made, Told, pack, unpack
-from gateway.settings import ConfError, check
 from gateway.telling import tell
 from gateway.ways import _told
 from tests.plughost.test_proxies import DELIVERY, Kept, conf, english, made  # noqa: F401 - fixtures
