@@ -32,7 +32,7 @@ from gateway.control import ControlServer
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
 from gateway.desk import Desk
-from gateway.dispatch import Backoff, Dispatcher, Rules
+from gateway.dispatch import Dispatcher
 from gateway.duty import work
 from gateway.duty.link_page import LinkPage
 from gateway.duty.timekeeper import Steady, Timekeeper
@@ -50,6 +50,7 @@ from gateway.settings import Config
 from gateway.standby import Standby
 from gateway.store import Store, StoreKeys, Tx, end_process, journal
 from gateway.store.delivery_rows import DeliveryRow
+from gateway.trying import Backoff, Rules
 from gateway.watch import Watch
 from gateway.ways import Ways
 from gateway.web import Listener, Web, http1_only

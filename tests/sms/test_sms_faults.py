@@ -17,10 +17,12 @@ from sms_bench import NOW, PASSWORD, until
 
 from gateway.api import RawMessage
 from gateway.demo.smsc import DemoSmsc, deliver_sm
-from gateway.dispatch import Dispatcher, Rules, take_receipt
+from gateway.dispatch import Dispatcher
 from gateway.intake import Intake, take_in
+from gateway.settling import take_receipt
 from gateway.store import deliveries, messages
 from gateway.testing import MemoryServices
+from gateway.trying import Rules
 from gateway_plugins.carrier.session import endpoint
 from gateway_plugins.cmpp import inbound as cmpp_inbound
 from gateway_plugins.cmpp.pdu import Deliver
