@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from gateway.asked import OperationError
 from gateway.certificates import FINGERPRINT
 from gateway.core.model import Event
-from gateway.duty.people import OperationError
 from gateway.i18n import _
 from gateway.store import Tx, accounts, journal
 from gateway.store.accounts import Account

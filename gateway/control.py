@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.duty.people import OperationError
+from gateway.asked import OperationError
 from gateway.operations import Live, perform
 
 LINE = 16 * 1024 * 1024

@@ -24,17 +24,7 @@ from gateway.duty import acknowledging
 from gateway.heartbeat import WORK, Here, unwatched
 from gateway.i18n import _
 from gateway.settling import Acknowledged, Attempt, alarm, settle, take_receipt
-from gateway.store import (
-    KeyGone,
-    Store,
-    Tampered,
-    Tx,
-    deliveries,
-    fallback,
-    incidents,
-    precedence,
-    receipts,
-)
+from gateway.store import KeyGone, Store, Tampered, Tx, deliveries, fallback, incidents, precedence, receipts
 from gateway.trying import Backoff, Rules, Verdict, judge, told_without
 
 log = logging.getLogger(__name__)

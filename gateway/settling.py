@@ -14,15 +14,7 @@ from gateway.core.model import Event
 from gateway.core.outcomes import Receipt, TryLater
 from gateway.duty import acknowledging
 from gateway.i18n import _
-from gateway.store import (
-    Tx,
-    deliveries,
-    fallback,
-    incidents,
-    journal,
-    maintenance,
-    receipts,
-)
+from gateway.store import Tx, deliveries, fallback, incidents, journal, maintenance, receipts
 from gateway.trying import Backoff, Rules, Verdict, judge
 
 log = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 
 from gateway import explain, i18n, preparing, register
 from gateway import house as houses
+from gateway.asked import OperationError
 from gateway.cli import acts
 from gateway.cli import register as commands
 from gateway.conf_load import load
 from gateway.core.model import Incident, Message, RawMessage
-from gateway.duty.people import OperationError
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.operations import Live, perform_now

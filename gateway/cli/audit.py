@@ -209,13 +209,13 @@ def export(conf: Path, number: str, since: Path | None) -> None:
     """
     from datetime import datetime
 
+    from gateway.asked import OperationError, incident_number
     from gateway.audit import outside
     from gateway.audit.chain import tail as end
     from gateway.audit.heads import lines_of, proof
     from gateway.audit.verify import rotated
     from gateway.cli.link import do
     from gateway.cli.show import as_json
-    from gateway.duty.people import OperationError, incident_number
 
     try:
         wanted = incident_number(number, datetime.now())

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from gateway.asked import OperationError
 from gateway.cli import fail
 from gateway.control import ask
 from gateway.core.errors import StorageTrouble
-from gateway.duty.people import OperationError
 from gateway.i18n import _
 from gateway.operations import Live, perform_now
 from gateway.settings import Config, Whereabouts, whereabouts

@@ -89,9 +89,9 @@ def _refuse(wanted: Plan, file: Path, as_json_: bool) -> None:
 
 def _carry_out(conf: Path, file: Path, wanted: Plan, replace: bool) -> dict[str, Any]:
     """Record, write, reload: what the daemon answered, or an empty answer where none runs."""
+    from gateway.asked import OperationError
     from gateway.cli.link import do_with
     from gateway.control import ask
-    from gateway.duty.people import OperationError
     from gateway.roster_import import ChangedMeanwhile
 
     start, end = wanted.span

@@ -15,6 +15,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from gateway import wording
+from gateway.asked import OperationError
 from gateway.audit import text as record
 from gateway.console.call import Call, Page
 from gateway.console.roles import Right
@@ -23,7 +24,6 @@ from gateway.core.duty import judging, undoing
 from gateway.core.render import LABELS, display_number
 from gateway.duty import work
 from gateway.duty.acts import CORRECTABLE
-from gateway.duty.people import OperationError
 from gateway.i18n import _, lang, listed
 from gateway.operations import Foreseen, foresee
 from gateway.store import NotFound, Tx, incidents

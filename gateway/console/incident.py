@@ -8,12 +8,12 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway import wording
+from gateway.asked import OperationError
 from gateway.console import acting, originals
 from gateway.console.call import NOT_KEPT, Call, Page
 from gateway.console.originals import NotShown, Read
 from gateway.core.model import FIGURES
 from gateway.core.render import CHANNELS
-from gateway.duty.people import OperationError
 from gateway.i18n import _
 from gateway.store import NotFound, incidents, messages
 from gateway.store.message_rows import MessageRow

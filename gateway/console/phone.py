@@ -16,11 +16,11 @@ import msgspec
 from starlette.responses import Response
 
 from gateway import phone_log, wording
+from gateway.asked import OperationError
 from gateway.console.call import Call, Page
 from gateway.console.originals import Piece, facts, pieces
 from gateway.core.errors import Malformed
 from gateway.core.model import RawMessage, Report
-from gateway.duty.people import OperationError
 from gateway.explain import Explainer
 from gateway.house import House
 from gateway.i18n import _

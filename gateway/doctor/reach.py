@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.asked import OperationError
 from gateway.control import ask
 from gateway.doctor.facts import Door, Way
-from gateway.duty.people import OperationError
 from gateway.i18n import _
 from gateway.secrets import SecretError, Secrets
 from gateway.settings import Config, Configured

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
+from gateway.asked import incident_of
 from gateway.audit import text as words
 from gateway.core import events
 from gateway.core.duty import clocking, instructing, judging, signing, undoing
@@ -31,9 +32,7 @@ STAMP = 20
 
 def listed(live: Live, tx: Tx, number: str, person: str | None = None) -> list[dict[str, Any]]:
     """The last acts about an incident, the newest first: what can be taken back, and why the others cannot."""
-    from gateway.operations import _incident
-
-    incident = _incident(live, tx, number)
+    incident = incident_of(live, tx, number)
     found = undoing.steps(_entries(tx, incident), incident, _matter(tx, incident), person=person or "")
     names = {office.id: office.name for office in live.config.directory.offices}
     return [_shown(live, one, names) for one in found[:SHOWN]]

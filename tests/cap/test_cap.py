@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from gateway import cap, i18n, preparing, register
 from gateway import house as houses
+from gateway.asked import OperationError
 from gateway.cap_rules import CapFile
 from gateway.conf_load import load
 from gateway.core.model import Event, Figure, Incident, Occurred, Place, RawMessage, Report
-from gateway.duty.people import OperationError
 from gateway.explain import throwaway_key
 from gateway.faults import ConfError
 from gateway.host import Host

@@ -17,11 +17,11 @@ from click.testing import CliRunner
 
 from gateway import init, maintenance
 from gateway.alarms import Alarms
+from gateway.asked import OperationError
 from gateway.chores import Chores
 from gateway.cli import cli
 from gateway.conf_load import load
 from gateway.core.model import Event
-from gateway.duty.people import OperationError
 from gateway.host import Host
 from gateway.operations import Live, perform_now
 from gateway.settings_care import RetentionSection

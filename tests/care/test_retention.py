@@ -12,11 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from gateway import operations, retention
+from gateway.asked import OperationError
 from gateway.audit.sealer import Sealer
 from gateway.audit.verify import rotated, verify_files
 from gateway.conf_load import load
 from gateway.core.model import RawMessage
-from gateway.duty.people import OperationError
 from gateway.host import Host
 from gateway.operations import Live
 from gateway.settings_care import RetentionSection

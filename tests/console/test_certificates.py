@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import certificates
-from gateway.duty.people import OperationError
+from gateway.asked import OperationError
 from gateway.settings_web import ConsoleSection
 from gateway.web import Listener, bind
 from tests.console.authority import SERVER, Authority
