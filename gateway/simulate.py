@@ -19,7 +19,7 @@ from gateway.core.errors import Malformed
 from gateway.core.model import Event, Incident, Message
 from gateway.core.outcomes import Delivered, Outcome, TryLater
 from gateway.core.outcomes import Refused as RefusedBy
-from gateway.duty import acts, work
+from gateway.duty import acts, by_name, work
 from gateway.duty.acts import Act, Actor, Refused
 from gateway.explain import PLAIN, raw_message
 from gateway.house import House
@@ -220,7 +220,7 @@ class Simulator:
             elif do == "notify" and office is not None:
                 act.notify(incident, office, str(line.get("person") or ""), actor)
             else:
-                acts.carry_out(act, do, incident, actor, line)
+                by_name.carry_out(act, do, incident, actor, line)
 
         try:
             self._write(carry_out)

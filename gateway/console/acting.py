@@ -23,7 +23,7 @@ from gateway.core import events
 from gateway.core.duty import judging, undoing
 from gateway.core.render import LABELS, display_number
 from gateway.duty import work
-from gateway.duty.acts import CORRECTABLE
+from gateway.duty.correcting import CORRECTABLE
 from gateway.i18n import _, lang, listed
 from gateway.operations import Foreseen, foresee
 from gateway.store import NotFound, Tx, incidents

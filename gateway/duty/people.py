@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway import house, joining
 from gateway.asked import OperationError, incident_number
 from gateway.core.model import Incident
-from gateway.duty import acts
+from gateway.duty import acts, by_name
 from gateway.duty.acts import Act, Actor
 from gateway.house import House
 from gateway.i18n import _
@@ -78,12 +78,12 @@ def notify(
 def do(
     live: Live, tx: Tx, by: str, number: str, act: str, person: str | None = None, means: str | None = None, **args: Any
 ) -> dict[str, Any]:
-    """Any other act by its name; ``args`` as ``acts.carry_out`` takes them."""
+    """Any other act by its name; ``args`` as ``by_name.carry_out`` takes them."""
     incident, actor = _incident(live, tx, number), _actor(live, by, person, means)
     if args.get("into"):
         args["into"] = incident_number(str(args["into"]), live.now())
     try:
-        after = acts.carry_out(Act(tx, _house(live), live.now()), act, incident, actor, args)
+        after = by_name.carry_out(Act(tx, _house(live), live.now()), act, incident, actor, args)
     except joining.CannotJoin as refused:
         raise OperationError(str(refused)) from None
     return _shown(live, tx, after)
