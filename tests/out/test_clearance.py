@@ -27,7 +27,7 @@ from gateway_plugins.to_print import PrintSettings, ToPrint
 from gateway_plugins.to_sms import ToSms, ToSmsSettings
 from gateway_plugins.to_webhook import ToWebhook, WebhookSettings
 from gateway_plugins.to_wecom import ToWecom
-from tests.harness_peers import ipp
+from tests.harness.peers import ipp
 from tests.out.services import LOOPBACK, Queue
 
 SECRET = "赤松岭七号行动"
