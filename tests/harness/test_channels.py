@@ -33,6 +33,7 @@ from gateway_plugins.sms_spool import SmsSpool, SpoolSettings
 from gateway_plugins.smsspool.files import PART_TYPE
 from tests.harness import peers
 from tests.mail.odd_boxes import OddImap, OddPop3
+from tests.sms.ismg import Ismg
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone(timedelta(hours=8)))
 WORDS = "石桥县河湾村一处民房倒塌，两人被压，消防已到场。"
@@ -134,7 +135,7 @@ async def test_sms_smpp() -> None:
 
 @pytest.mark.usefixtures("reactor")
 async def test_sms_cmpp() -> None:
-    ismg = peers.Ismg()
+    ismg = Ismg()
     await ismg.start()
     try:
         settings = CmppSettings(
