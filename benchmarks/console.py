@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gateway import explain, house, preparing, register
 from gateway.accounts import add
+from gateway.conf_load import load
 from gateway.console.app import Console
 from gateway.console.services import Services
 from gateway.core.model import Message
@@ -23,8 +24,7 @@ from gateway.explain import raw_message
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.operations import Live
-from gateway.settings import load
-from gateway.settings_model import ConsoleSection
+from gateway.settings_web import ConsoleSection
 from gateway.store import Store, StoreKeys, Tx, accounts, messages
 from gateway.web import Listener, bind
 

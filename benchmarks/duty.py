@@ -32,6 +32,7 @@ from msgspec.structs import replace
 
 from gateway import explain, house, preparing, register
 from gateway.alarms import Alarms
+from gateway.conf_load import load
 from gateway.core.duty.clocking import INSTANT
 from gateway.core.model import Message
 from gateway.duty.timekeeper import Steady, Timekeeper
@@ -39,7 +40,6 @@ from gateway.explain import raw_message
 from gateway.host import Host
 from gateway.house import House
 from gateway.intake import take_in
-from gateway.settings import load
 from gateway.simulate import Simulator, shown
 from gateway.store import Store, StoreKeys, Tx, incidents, journal, matters, messages, tables
 

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from gateway.core.figures import named
 from gateway.host import Host
 from gateway.papers import blocks, docx, making, xlsx
-from gateway.settings import load
+from gateway.conf_load import load
 from gateway.stats import gather
 from gateway.store.copying import Peek
 
@@ -47,8 +47,8 @@ print(f"| its report in words, as DOCX, its workbook | {text:.1f} s, {words:.1f}
 
 def main() -> None:
     """Print the table."""
+    from gateway.conf_load import load
     from gateway.host import Host
-    from gateway.settings import load
     from gateway.store import Store, StoreKeys
     from tests.papers.made import fill
 

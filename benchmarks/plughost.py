@@ -23,10 +23,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gateway.conf_load import load
 from gateway.core.model import Delivery
 from gateway.host import Host
 from gateway.plughost.hub import hub
-from gateway.settings import load
 from tests.system.gate import Gate, Sink, mail, send_mail
 
 PLUGIN = Path(__file__).parent.parent / "tests" / "plughost" / "plugin.py"

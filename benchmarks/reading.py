@@ -22,11 +22,11 @@ from typing import Any
 
 from benchmarks.scoring import GIVEN, PEER, PEOPLE, Score, files, judged
 from gateway import explain, house
+from gateway.conf_load import load
 from gateway.core.model import FIGURES, Message
 from gateway.host import Host
 from gateway.house import House
 from gateway.reading import read
-from gateway.settings import load
 
 ROOT = Path(__file__).parent.parent
 OWN = ROOT / "tests" / "reading" / "corpus"

@@ -19,13 +19,13 @@ from typing import Any
 
 from gateway import explain, house
 from gateway.alarms import Alarms
+from gateway.conf_load import load
 from gateway.core.model import RawMessage
 from gateway.demo.smsc import DemoSmsc
 from gateway.desk import Desk
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.service import run_loop
-from gateway.settings import load
 from gateway.store import Store, StoreKeys, messages
 from tests.system.gate import Gate, Sink
 

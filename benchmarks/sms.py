@@ -121,7 +121,7 @@ async def client(root: Path, port: int) -> None:
     from gateway.intake import Intake
     from gateway.store import Store, StoreKeys
     from gateway.testing import MemoryServices
-    from gateway_plugins.sms_smpp import Settings, SmsSmpp
+    from gateway_plugins.sms_smpp import SmppSettings, SmsSmpp
 
     def now() -> datetime:
         return datetime.now(UTC)
@@ -132,7 +132,7 @@ async def client(root: Path, port: int) -> None:
         take_receipt=lambda _tx, _receipt, _now: None, wake_dispatch=lambda: None,
     )  # fmt: skip
     services = MemoryServices(secrets={"smpp-password": PASSWORD})
-    sms = SmsSmpp("sms", Settings(port=port, system_id="gateway", password="smpp-password"), services)
+    sms = SmsSmpp("sms", SmppSettings(port=port, system_id="gateway", password="smpp-password"), services)
     await sms.start(intake)
     await asyncio.Event().wait()
 

@@ -6,13 +6,14 @@ What a role may do is in ``gateway.console.roles``; here stand the names. A pass
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from gateway.asked import OperationError
 from gateway.certificates import FINGERPRINT
 from gateway.core.model import Event
-from gateway.duty.people import OperationError
 from gateway.i18n import _
 from gateway.store import Tx, accounts, journal
 from gateway.store.accounts import Account
@@ -147,6 +148,6 @@ def _shown(live: Live, one: Account, signed_in: int) -> dict[str, Any]:
     }
 
 
-READS = {"accounts": listed}
-WRITES = {"account_add": add, "account_passwd": passwd, "account_change": change, "account_totp": second_factor,
-          "account_certificate": certificate}  # fmt: skip
+READS: dict[str, Callable[..., Any]] = {"accounts": listed}
+WRITES: dict[str, Callable[..., Any]] = {"account_add": add, "account_passwd": passwd, "account_change": change,
+                                         "account_totp": second_factor, "account_certificate": certificate}  # fmt: skip

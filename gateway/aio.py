@@ -34,7 +34,7 @@ def future(deferred: Deferred[T]) -> asyncio.Future[T]:
 
 async def connect(factory: Any, endpoint: str) -> Any:
     """Connect ``factory`` to a Twisted client endpoint such as ``tcp:127.0.0.1:2775``; returns its protocol."""
-    client: Any = clientFromString(reactor(), endpoint)  # type: ignore[no-untyped-call]
+    client: Any = clientFromString(reactor(), endpoint)
     return await future(client.connect(factory))
 
 
@@ -53,7 +53,7 @@ class Listener:
 
 async def listen(factory: Any, endpoint: str) -> Listener:
     """Listen on a Twisted server endpoint such as ``tcp:26004:interface=127.0.0.1``."""
-    server: Any = serverFromString(reactor(), endpoint)  # type: ignore[no-untyped-call]
+    server: Any = serverFromString(reactor(), endpoint)
     return Listener(await future(server.listen(factory)))
 
 

@@ -147,10 +147,10 @@ def _snapshot(
     copying.copy(source, copied, rate=rate)
     peek = Peek(f"sqlite:///{copied}")
     try:
-        version = peek.read_now(lambda tx: schema.version(tx.conn))
-        if version is None:
+        kept = peek.read_now(lambda tx: schema.version(tx.conn))
+        if kept is None:
             raise BackupError(_("{path} holds no store").format(path=source))
-        yield peek, version, {STORE: copied}, {}
+        yield peek, kept, {STORE: copied}, {}
     finally:
         peek.close()
     for rest in ("-wal", "-shm"):
@@ -244,7 +244,7 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> tuple[int, str]:
         about.size, about.mode = os.fstat(file.fileno()).st_size, MODE
         about.mtime = int(path.stat().st_mtime)
         hashed = Hashed(file)
-        tar.addfile(about, hashed)  # type: ignore[arg-type]
+        tar.addfile(about, hashed)
     return about.size, hashed.hexdigest()
 
 

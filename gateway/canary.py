@@ -15,7 +15,7 @@ from gateway.core import canary
 from gateway.core.model import Delivery, Event, Message
 from gateway.core.outcomes import Delivered
 from gateway.i18n import _
-from gateway.settings_model import CanaryEntry
+from gateway.settings_care import CanaryEntry
 from gateway.store import Store, Tx, journal, maintenance, notes
 from gateway.store.messages import MessageRow
 

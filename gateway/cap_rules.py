@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from gateway.core.model import FIGURES
 from gateway.i18n import _
 from gateway.reference import ItemId, PlaceName
-from gateway.settings_model import Name, Section
+from gateway.settings_base import Name, Section
 
 Category = Literal["Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra", "CBRNE", "Other"]
 Severity = Literal["Extreme", "Severe", "Moderate", "Minor", "Unknown"]

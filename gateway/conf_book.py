@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway import settings
 from gateway.conf_files import Unsteady, steady
+from gateway.conf_load import load
 from gateway.conf_source import Memory
 from gateway.faults import ConfError, Fault
 from gateway.host import Host
@@ -32,13 +32,13 @@ class Book:
         """The configuration as it would be with these files, by their names relative to conf/; nothing of it is kept. Raises
         ``ConfError`` with every fault."""
         host = Host.load(self.path, before=self._host)
-        return settings.load(self.path, host, files={**self._files(), **changes}, memory=dict(self._memory))
+        return load(self.path, host, files={**self._files(), **changes}, memory=dict(self._memory))
 
     def load(self) -> Config:
         """The configuration as it stands now. Raises ``ConfError`` with every fault; what was loaded before stays in use."""
         files = self._files()
         host = Host.load(self.path, before=self._host)
-        config = settings.load(self.path, host, files=files, memory=self._memory)
+        config = load(self.path, host, files=files, memory=self._memory)
         self._host = host
         self._memory = {name: kept for name, kept in self._memory.items() if name in files}
         return config

@@ -17,15 +17,9 @@ from gateway.core.directory import Directory, Office, Person, Unit, sender_key
 from gateway.core.model import Address
 from gateway.core.roster import Roster
 from gateway.i18n import _
-from gateway.settings_model import (
-    CalendarFile,
-    CalendarSection,
-    DirectoryFile,
-    OfficeEntry,
-    PersonEntry,
-    UnitEntry,
-    minutes,
-)
+from gateway.settings_base import minutes
+from gateway.settings_files import CalendarFile, DirectoryFile, OfficeEntry, PersonEntry, UnitEntry
+from gateway.settings_model import CalendarSection
 
 HOLIDAYS = {
     "New Year's Day": "元旦",

@@ -15,7 +15,8 @@ from gateway.duty.file import DutyFile
 from gateway.host import Host
 from gateway.obligation_rules import ObligationsFile
 from gateway.paper_rules import PapersFile
-from gateway.settings_model import CalendarFile, DirectoryFile, GatewayFile
+from gateway.settings_files import CalendarFile, DirectoryFile
+from gateway.settings_model import GatewayFile
 
 HEAD = """\
 # Configuration

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.operations import Live, OperationError, perform
+from gateway.asked import OperationError
+from gateway.operations import Live, perform
 
 LINE = 16 * 1024 * 1024
 

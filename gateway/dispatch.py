@@ -9,38 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
-from gateway import alarms
 from gateway.alarms import Alarms
 from gateway.core.errors import StorageTrouble
-from gateway.core.model import Delivery, DeliveryState, Event
+from gateway.core.model import Delivery
 from gateway.core.outcomes import Delivered, Outcome, Receipt, Refused, TryLater
 from gateway.duty import acknowledging
 from gateway.heartbeat import WORK, Here, unwatched
 from gateway.i18n import _
-from gateway.settings_model import DispatchSettings
-from gateway.store import (
-    KeyGone,
-    Store,
-    Tampered,
-    Tx,
-    deliveries,
-    fallback,
-    incidents,
-    journal,
-    maintenance,
-    precedence,
-    receipts,
-)
-from gateway.telling import unquoted
+from gateway.settling import Acknowledged, Attempt, alarm, settle, take_receipt
+from gateway.store import KeyGone, Store, Tampered, Tx, deliveries, fallback, incidents, precedence, receipts
+from gateway.trying import Backoff, Rules, Verdict, judge, told_without
 
 log = logging.getLogger(__name__)
 
@@ -56,102 +41,10 @@ LATER_SHARE = 0.75
 KEEP_RECEIPTS = timedelta(days=7)
 
 
-class Backoff(Struct, frozen=True, kw_only=True):
-    """When to try again. Seconds throughout; the jitter is seeded by delivery and attempt, so a run can be repeated."""
-
-    first: float = 5.0
-    factor: float = 2.0
-    longest: float = 300.0
-    jitter: float = 0.1
-
-    @classmethod
-    def of(cls, conf: DispatchSettings) -> Backoff:
-        """As conf says."""
-        return cls(first=conf.retry_min, factor=conf.factor, longest=conf.retry_max)
-
-    def after(self, delivery: str, attempt: int, asked: float | None = None) -> timedelta:
-        """The wait after attempt number ``attempt`` (from 1) failed; ``asked`` is the peer's own wish, if longer."""
-        wait: float = min(self.longest, self.first * self.factor ** min(attempt - 1, 30))
-        seed = int.from_bytes(hashlib.sha256(f"{delivery}:{attempt}".encode()).digest()[:4], "big") / 2**32
-        wait *= 1 + self.jitter * (2 * seed - 1)
-        return timedelta(seconds=max(wait, asked or 0.0))
-
-
-class Verdict(Struct, frozen=True, kw_only=True):
-    """What one outcome means for its delivery."""
-
-    state: DeliveryState
-    next_try_at: datetime | None = None
-    why: str = ""
-    refs: tuple[str, ...] = ()
-    progress: dict[str, Any] = {}
-    fall_back: bool = False
-    exhausted: bool = False
-    turn: bool = False
-
-
-def judge(outcome: Outcome, row: deliveries.DeliveryRow, now: datetime, backoff: Backoff, rules: Rules) -> Verdict:
-    """Pure: outcome and row → next state, when to try again, whether the next way is to be tried beside it."""
-    match outcome:
-        case Delivered(refs):
-            return Verdict(state="delivered", refs=refs)
-        case Refused(why):
-            return Verdict(state="refused", why=why, fall_back=bool(row.ways), exhausted=not row.ways)
-        case TryLater(why, after, progress):
-            if now - row.created_at >= timedelta(seconds=rules.give_up_after):
-                why = f"{why} (given up)"
-                return Verdict(state="refused", why=why, fall_back=bool(row.ways), exhausted=not row.ways)
-            if outcome.turn and after is not None:
-                return Verdict(state="waiting", next_try_at=now + timedelta(seconds=max(after, 0.2)), why=why,
-                               progress=progress, turn=True)  # fmt: skip
-            return Verdict(
-                state="waiting",
-                next_try_at=now + backoff.after(row.id, row.attempts, after),
-                why=why,
-                progress=progress,
-                fall_back=bool(row.ways) and row.attempts >= rules.fallback_after,
-            )
-
-
-class Rules(Struct, frozen=True, kw_only=True):
-    """Limits of dispatch, seconds; from conf."""
-
-    fallback_after: int = 3
-    give_up_after: float = 86_400.0
-    send_timeout: float = 60.0
-    concurrency: int = 32
-
-    @classmethod
-    def of(cls, conf: DispatchSettings) -> Rules:
-        """As conf says."""
-        return cls(
-            fallback_after=conf.fallback_after,
-            give_up_after=conf.give_up_after,
-            send_timeout=conf.send_timeout,
-            concurrency=conf.concurrency,
-        )
-
-    @property
-    def lease(self) -> timedelta:
-        """How long an attempt is ours: its own time and a minute to note what came of it."""
-        return timedelta(seconds=self.send_timeout + 60)
-
-
-class Attempt(Struct, frozen=True, kw_only=True):
-    """A delivery taken for one attempt; ``number`` is its incident's."""
-
-    row: deliveries.DeliveryRow
-    number: str | None
-
-
 class Leased(Attempt, frozen=True, kw_only=True):
     """The same, opened for a transport."""
 
     delivery: Delivery
-
-
-Acknowledged = Callable[[Tx, deliveries.DeliveryRow, str | None, str, datetime], None]
-"""What follows when a person at the other end has a delivery: the delivery, its incident's number, who, when."""
 
 
 class Dispatcher:
@@ -375,126 +268,3 @@ class Dispatcher:
         if isinstance(outcome, TryLater | Refused) and not type(transport).__module__.startswith(BUNDLED):
             return told_without(outcome, delivery)
         return outcome
-
-
-def told_without(outcome: TryLater | Refused, delivery: Delivery) -> Outcome:
-    """``outcome`` with nothing in its reason that is quoted from ``delivery``, as servers do that refuse by content."""
-    if not isinstance(outcome.why, str):
-        return outcome  # what cannot be kept has its own alarm
-    sent = "\n".join((delivery.subject, delivery.text, delivery.short_text)).encode("utf-8", "replace")
-    return msgspec.structs.replace(outcome, why=unquoted(outcome.why, sent))
-
-
-def settle(
-    tx: Tx,
-    leased: Attempt,
-    verdict: Verdict,
-    now: datetime,
-    via: str | None,
-    backoff: Backoff,
-    rules: Rules,
-    acknowledged: Acknowledged = acknowledging.by_receipt,
-) -> None:
-    """Write what came of an attempt: the row's new state, the event, and the next way where one is due."""
-    row = leased.row
-    promised = receipts.promised(tx, via or row.transport, verdict.refs) if verdict.refs else None
-    settled = deliveries.settle(
-        tx,
-        row.id,
-        row.attempts,
-        verdict.state,
-        next_try_at=verdict.next_try_at,
-        why=verdict.why or None,
-        refs=verdict.refs,
-        via=via,
-        progress=verdict.progress or None,
-        delivered_at=now if verdict.state == "delivered" else None,
-    )
-    if not settled:
-        return
-    data: dict[str, Any] = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts}
-    if verdict.state == "delivered":
-        emit(tx, "delivered", leased, now, data)
-        # Its receipt may have come before our own note of the yes, and said no.
-        if verdict.refs and (after := deliveries.get(tx, row.id)).state == "waiting":
-            receipt_failed(tx, after, leased.number, now, backoff, rules)
-            return
-        # Other ways are queued only beside one that failed before.
-        tried_before = row.attempts > 1 or row.fallback_of is not None
-        elsewhere = _("delivered another way")
-        for stopped in fallback.stop_others(tx, row, elsewhere) if tried_before else ():
-            stopped_data = {"destination": row.destination, "why": elsewhere}
-            journal.emit(tx, Event(at=now, event="queued_stopped", incident=leased.number, delivery=stopped, data=stopped_data))
-        if promised is not None:
-            acknowledged(tx, row, leased.number, promised, now)
-        return
-    if verdict.turn:
-        return
-    final = {"final": True} if verdict.state == "refused" else {}
-    emit(tx, "delivery_failed", leased, now, {**data, "why": verdict.why, **final})
-    if verdict.fall_back:
-        fallback.fall_back(tx, row, now)
-    elif verdict.exhausted and not fallback.others_left(tx, row):
-        alarm(tx, row, leased.number, now, _no_way(row.destination, verdict.why))
-
-
-def _no_way(office: str, why: str) -> str:
-    return _("no way left to {office}: {why}").format(office=office, why=why)
-
-
-def alarm(tx: Tx, row: deliveries.DeliveryRow, number: str | None, now: datetime, why: str) -> None:
-    """An alarm about one delivery, kept in the transaction that decided it."""
-    named = {"destination": row.destination, "transport": row.transport}
-    kept = alarms.covers(maintenance.standing(tx), "delivery", named, now)
-    log.log(logging.INFO if kept else logging.ERROR, "delivery %s: %s", row.id, why)
-    data = alarms.fields("delivery", why, kept=kept, **named)
-    journal.emit(tx, Event(at=now, event="alarm", incident=number, delivery=row.id, data=data))
-
-
-def emit(tx: Tx, name: str, leased: Attempt, now: datetime, data: dict[str, Any]) -> None:
-    """An event about one delivery."""
-    journal.emit(tx, Event(at=now, event=name, incident=leased.number, delivery=leased.row.id, data=data))
-
-
-def take_receipt(
-    tx: Tx,
-    receipt: Receipt,
-    now: datetime,
-    backoff: Backoff,
-    rules: Rules,
-    acknowledged: Acknowledged = acknowledging.by_receipt,
-) -> None:
-    """A carrier's receipt: kept with its part; a failure is judged as any failed attempt is."""
-    matched = receipts.take(tx, receipt, now)
-    row = matched.delivery
-    if not matched.new:
-        return
-    if row is None:
-        parked = {"via": receipt.via, "ref": receipt.ref, "state": receipt.state, "parked": True}
-        journal.emit(tx, Event(at=now, event="receipt", data=parked))
-        return
-    number = incidents.get(tx, row.incident).number if row.incident else None
-    data = {"destination": row.destination, "transport": row.transport, "state": receipt.state}
-    journal.emit(tx, Event(at=now, event="receipt", incident=number, delivery=row.id, data=data))
-    if receipt.state == "acknowledged":
-        acknowledged(tx, row, number, receipt.detail, now)
-    if receipt.state == "failed" and row.state == "waiting":
-        receipt_failed(tx, row, number, now, backoff, rules)
-
-
-def receipt_failed(
-    tx: Tx, row: deliveries.DeliveryRow, number: str | None, now: datetime, backoff: Backoff, rules: Rules
-) -> None:
-    """The carrier took it and could not bring it: it waits its backoff, the next way is tried beside it, and in the end
-    it is given up as any other."""
-    verdict = judge(TryLater(_("the carrier says that it could not be delivered")), row, now, backoff, rules)
-    failed = {"destination": row.destination, "transport": row.transport, "attempt": row.attempts, "why": verdict.why}
-    journal.emit(tx, Event(at=now, event="delivery_failed", incident=number, delivery=row.id, data=failed))
-    if verdict.state == "refused":
-        fallback.refuse(tx, row.id, verdict.why)
-    else:
-        fallback.postpone(tx, row.id, verdict.next_try_at or now)
-    if row.ways:
-        fallback.fall_back(tx, row, now)
-    elif verdict.exhausted and not fallback.others_left(tx, row):
-        alarm(tx, row, number, now, _no_way(row.destination, verdict.why))

@@ -12,7 +12,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -194,8 +194,8 @@ class Host:
                 yield self._load(point.name, source, value=point.value, path=path, version=version)
                 continue
             try:
-                yield self._once(f"{source}: {point.name}", point.dist.version if point.dist else "",
-                                 lambda version, p=point, s=source: Found(p.name, s, p.load(), version))  # fmt: skip
+                version = point.dist.version if point.dist else ""
+                yield self._once(f"{source}: {point.name}", version, point.name, source, point.load)
             except (Exception, SystemExit) as error:
                 self._failed(point.value.replace(".", "/") + ".py", point.name, error)
 
@@ -218,16 +218,16 @@ class Host:
                 yield self._load(path.stem, where, file=str(path.resolve()), version=version_of(path))
             else:
                 try:
-                    yield self._once(where, hashlib.sha256(path.read_bytes()).hexdigest(),
-                                     lambda version, p=path, w=where: Found(p.stem, w, load_file(p), version))  # fmt: skip
+                    version = hashlib.sha256(path.read_bytes()).hexdigest()
+                    yield self._once(where, version, path.stem, where, partial(load_file, path))
                 except (Exception, SystemExit) as error:
                     self._failed(where, path.stem, error)
                     self._broken.append((path.stem, text))
 
-    def _once(self, key: str, version: str, load: Callable[[str], Found]) -> Found:
+    def _once(self, key: str, version: str, name: str, source: str, load: Callable[[], ModuleType]) -> Found:
         """What was loaded before under ``key``; only what is new is loaded."""
         if key not in self._found:
-            self._found[key] = load(version)
+            self._found[key] = Found(name, source, load(), version)
         elif self._found[key].version != version:
             self.outdated.append(key)
         return self._found[key]
@@ -288,7 +288,7 @@ class Host:
             self._fault(plugin.source, line, key, _("returned no list of classes"))
             return
         for cls in returned:
-            faults = _examined(cls, protocol_of(hook))
+            faults = _examined(cls, protocol_of(hook))  # type: ignore[arg-type]  # mypy takes no class for hashable
             for name, text in faults:
                 self._fault(plugin.source, _class_line(cls, line), f"{key}.{cls.__name__}{name}", text)
             if not faults and self._first(plugin, hook, cls, line):

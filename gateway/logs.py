@@ -21,7 +21,7 @@ from typing import Any, Literal, TextIO
 from zoneinfo import ZoneInfo
 
 from gateway.core.events import mask_in
-from gateway.settings_model import LogSection
+from gateway.settings_care import LogSection
 
 Form = Literal["text", "json", "journald"]
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from gateway.core.obligations import Rule
 from gateway.i18n import _
 from gateway.reference import UnitName
-from gateway.settings_model import Name, Section, wrong
+from gateway.settings_base import Name, Section, wrong
 
 Sort = Literal["registered", "follow_up", "below_threshold", "drill", "needs_person"]
 Role = Literal["unit", "superior", "leader", "media", "public"]

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gateway.i18n import _
 from gateway.reference import OfficeId, TransportName
-from gateway.settings_model import Section, wrong
+from gateway.settings_base import Section, wrong
 
 UNIT_WORDS = frozenset({"unit", "rate", "due", "done", "late", "missed", "reports"})
 FINDING_WORDS = frozenset({"units", "count", "confirmed", "incidents"})

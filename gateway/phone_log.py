@@ -7,9 +7,9 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from gateway.asked import OperationError
 from gateway.core.errors import Malformed
 from gateway.core.model import Event, RawMessage
-from gateway.duty.people import OperationError
 from gateway.i18n import _
 from gateway.intake import repeat_within, take_in
 from gateway.store import Tx, journal

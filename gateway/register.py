@@ -310,7 +310,7 @@ class _Work:
         # Whoever has the incident must hear that it was corrected or is graver, whatever the rules of routing say now.
         graver = reports.raised(self.house, before, incident)
         have = routing.sent_before(self.tx, self.house, incident, "已收本事件前报") if taken_back or graver else ()
-        route = ()
+        route: tuple[Destination, ...] = ()
         if incident.state in ("open", "followed_up"):
             route = self._send(told, moment, have, reports.stage_of(self.tx, incident.id, report.kind))
             incident = self._duty(incident, before, route)

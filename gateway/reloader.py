@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from gateway import house
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
-from gateway.dispatch import Backoff, Rules
 from gateway.faults import ConfError, Fault
 from gateway.house import House
 from gateway.i18n import _
@@ -27,6 +26,7 @@ from gateway.reload import WAYS, Moves, Plan, Sort, Way, effective, plan
 from gateway.secrets import SecretError
 from gateway.settings import Config
 from gateway.store import journal
+from gateway.trying import Backoff, Rules
 from gateway.ways import Lent
 from gateway.workers import LATER_NICE, WorkerPool
 

@@ -111,7 +111,7 @@ def unpack(file: Path, folder: Path) -> Manifest:
                     continue
                 target = folder / member.name
                 target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                hashed = Hashed(data)  # type: ignore[arg-type]
+                hashed = Hashed(data)
                 with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
                     shutil.copyfileobj(hashed, out, 1 << 20)
                     out.flush()

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from gateway.core.model import Event
-from gateway.settings_model import RetentionSection
+from gateway.settings_care import RetentionSection
 from gateway.store import Store, Tx, journal, purge
 
 CHORE = "retention"
@@ -70,7 +70,7 @@ def destroy(
             if last is None:
                 break
             after = last
-    if not dry_run and sum(found.values()):
+    if not dry_run and found.total():
         store.scrub()
     return dict(found)
 

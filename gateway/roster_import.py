@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.conf_change import ChangedMeanwhile, Exchange
 from gateway.conf_files import Unsteady, steady
+from gateway.conf_load import load
 from gateway.core import roster_csv, roster_table
 from gateway.core.roster import Duty, Roster, outside
 from gateway.core.roster_table import RosterFault, Row
@@ -22,7 +23,7 @@ from gateway.host import Host
 from gateway.i18n import _
 from gateway.roster_files import tables
 from gateway.roster_text import FILE
-from gateway.settings import Config, load
+from gateway.settings import Config
 
 __all__ = ["ChangedMeanwhile", "Plan", "plan", "planned"]
 

@@ -32,7 +32,7 @@ from gateway.control import ControlServer
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
 from gateway.desk import Desk
-from gateway.dispatch import Backoff, Dispatcher, Rules
+from gateway.dispatch import Dispatcher
 from gateway.duty import work
 from gateway.duty.link_page import LinkPage
 from gateway.duty.timekeeper import Steady, Timekeeper
@@ -50,6 +50,7 @@ from gateway.settings import Config
 from gateway.standby import Standby
 from gateway.store import Store, StoreKeys, Tx, end_process, journal
 from gateway.store.delivery_rows import DeliveryRow
+from gateway.trying import Backoff, Rules
 from gateway.watch import Watch
 from gateway.ways import Ways
 from gateway.web import Listener, Web, http1_only
@@ -451,7 +452,7 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)
-    from twisted.internet import reactor
+    import twisted.internet.reactor as reactor  # noqa: PLR0402 - what the package declares it as cannot be called, to mypy
 
     aio.use(reactor)
     give_memory_back()

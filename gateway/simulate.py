@@ -13,20 +13,21 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from gateway import dispatch, joining, preparing, register
+from gateway import joining, preparing, register
 from gateway.core import events as vocabulary
 from gateway.core.errors import Malformed
 from gateway.core.model import Event, Incident, Message
 from gateway.core.outcomes import Delivered, Outcome, TryLater
 from gateway.core.outcomes import Refused as RefusedBy
-from gateway.dispatch import Attempt, Backoff, Rules
-from gateway.duty import acts, work
+from gateway.duty import acts, by_name, work
 from gateway.duty.acts import Act, Actor, Refused
 from gateway.explain import PLAIN, raw_message
 from gateway.house import House
 from gateway.i18n import _
 from gateway.intake import repeat_within, take_in
+from gateway.settling import Attempt, settle
 from gateway.store import NotFound, Store, StoreKeys, Tx, deliveries, incidents, journal, matters, messages, vault
+from gateway.trying import Backoff, Rules, judge
 
 T = TypeVar("T")
 LONGEST = timedelta(hours=48)
@@ -148,8 +149,8 @@ class Simulator:
     def _deliver(self, tx: Tx, row: deliveries.DeliveryRow) -> bool:
         """One attempt; True where it is there, and its text will not be asked for again."""
         leased = Attempt(row=row, number=self._number(tx, row.incident))
-        verdict = dispatch.judge(self._outcome(leased.row), leased.row, self.now, self._backoff, self._rules)
-        dispatch.settle(tx, leased, verdict, self.now, None, self._backoff, self._rules)
+        verdict = judge(self._outcome(leased.row), leased.row, self.now, self._backoff, self._rules)
+        settle(tx, leased, verdict, self.now, None, self._backoff, self._rules)
         if verdict.state == "delivered" and row.duty == "upward" and row.incident:
             work.went_up(tx, self.house, row.incident, self.now)
         return verdict.state == "delivered"
@@ -219,7 +220,7 @@ class Simulator:
             elif do == "notify" and office is not None:
                 act.notify(incident, office, str(line.get("person") or ""), actor)
             else:
-                acts.carry_out(act, do, incident, actor, line)
+                by_name.carry_out(act, do, incident, actor, line)
 
         try:
             self._write(carry_out)

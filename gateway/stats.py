@@ -13,7 +13,7 @@ from gateway import obligations
 from gateway.core.figures import Figures, Told, reckon
 from gateway.core.figures.model import Case
 from gateway.core.figures.period import by_month, months, years
-from gateway.core.obligations import Account, Period, Rule
+from gateway.core.obligations import Account, Period, Rule, observed
 from gateway.settings import Config
 from gateway.store import Tx
 from gateway.store import figures as stored
@@ -82,7 +82,7 @@ def owed(tx: Tx, config: Config, whole: Period, now: datetime) -> Iterator[Accou
 def _accounts(tx: Tx, config: Config, rules: list[Rule], one: Period, now: datetime) -> Iterator[Account]:
     """As far as they are observed: nobody owed anything before the gateway knew of it."""
     seen = obligations.observed_from(tx, now)
-    wanted = [rule for rule in rules if obligations.observed(rule, one, seen)]
+    wanted = [rule for rule in rules if observed(rule, one, seen)]
     if wanted and one.start <= now:
         yield from obligations.of_rules(tx, config, wanted, one, now)
 

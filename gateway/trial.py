@@ -11,12 +11,13 @@ from typing import Any
 
 from gateway import house
 from gateway.conf_files import steady
+from gateway.conf_load import load
 from gateway.core.errors import Malformed
 from gateway.explain import Explainer, throwaway_key
 from gateway.faults import ConfError
 from gateway.host import Host
 from gateway.i18n import _
-from gateway.settings import Config, load
+from gateway.settings import Config
 
 CATALOGUE = "catalogue.toml"
 NEW = "catalogue.toml.new"

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway import __version__, activation, certificates
 from gateway.metrics import Metrics
-from gateway.settings_model import HttpSection
+from gateway.settings_web import HttpSection
 
 SOCKET = "console"
 """The name of the socket that systemd may hand over."""
@@ -50,7 +50,7 @@ class _NoHttp2:
 def http1_only() -> None:
     """Hypercorn goes over to HTTP/2 when a caller asks for it in clear, at every door of this process, and has no setting against
     it. None of our callers needs it, and its small frames, read in Python, hold up the loop."""
-    protocol.H2Protocol = _NoHttp2  # type: ignore[assignment,misc]
+    protocol.H2Protocol = _NoHttp2  # type: ignore[attr-defined,assignment]
 
 
 class Web:

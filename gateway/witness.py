@@ -23,7 +23,7 @@ from gateway.core.model import Delivery
 from gateway.core.outcomes import Delivered
 from gateway.heartbeat import Here, unwatched
 from gateway.i18n import _
-from gateway.settings_model import WitnessEntry
+from gateway.settings_care import WitnessEntry
 
 log = logging.getLogger(__name__)
 

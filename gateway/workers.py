@@ -134,11 +134,11 @@ class _Worker:
         return await self.stdout.readexactly(size)
 
     async def call(self, job: Job) -> Done:
-        if job.rules is not None:
-            if job.rules.name == self.rules:
-                job = msgspec.structs.replace(job, rules=Packed(self.rules))
-            else:
-                self.rules = job.rules.name
+        rules = job.rules
+        if rules is not None and rules.name == self.rules:
+            job = msgspec.structs.replace(job, rules=Packed(self.rules))
+        elif rules is not None:
+            self.rules = rules.name
         frame = _encode(job)
         self.stdin.write(FRAME.pack(len(frame)))
         self.stdin.write(frame)

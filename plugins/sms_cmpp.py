@@ -18,11 +18,11 @@ from gateway.api import (
     Receipt,
     Refused,
     SecretName,
+    Settings,
     TryLater,
     _,
     hookimpl,
 )
-from gateway.api import Settings as BaseSettings
 from gateway_plugins.carrier.channel import CarrierChannel, Health
 from gateway_plugins.carrier.session import endpoint
 from gateway_plugins.cmpp import inbound
@@ -31,7 +31,7 @@ from gateway_plugins.cmpp.session import TOO_LONG, Session, SessionSettings
 from gateway_plugins.smpp import gsm
 
 
-class Settings(BaseSettings):
+class CmppSettings(Settings):
     """[channel.NAME] with kind = "sms_cmpp". Times in seconds."""
 
     host: str = Field(default="127.0.0.1", description="name or address of the ISMG")
@@ -63,8 +63,8 @@ class SmsCmpp(CarrierChannel):
     """The channel; it is also the ``SmsCarrier`` of ``to_sms``."""
 
     kind: ClassVar[str] = "sms_cmpp"
-    Settings: ClassVar[type[BaseSettings]] = Settings
-    settings: Settings
+    Settings: ClassVar[type[Settings]] = CmppSettings
+    settings: CmppSettings
     too_large = TOO_LONG
     _session: Session | None = None
 

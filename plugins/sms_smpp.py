@@ -20,11 +20,11 @@ from gateway.api import (
     Receipt,
     SecretName,
     Services,
+    Settings,
     TryLater,
     _,
     hookimpl,
 )
-from gateway.api import Settings as BaseSettings
 from gateway_plugins.carrier.channel import CarrierChannel, Health
 from gateway_plugins.carrier.session import endpoint
 from gateway_plugins.smpp import inbound
@@ -36,7 +36,7 @@ _UDHI = 0x40
 _STATES = ("down", "connecting", "up")
 
 
-class Settings(BaseSettings):
+class SmppSettings(Settings):
     """[channel.NAME] with kind = "sms_smpp". Times in seconds."""
 
     host: str = Field(default="127.0.0.1", description="name or address of the SMSC")
@@ -63,11 +63,11 @@ class SmsSmpp(CarrierChannel):
     """The channel; it is also the ``SmsCarrier`` of ``to_sms``."""
 
     kind: ClassVar[str] = "sms_smpp"
-    Settings: ClassVar[type[BaseSettings]] = Settings
-    settings: Settings
+    Settings: ClassVar[type[Settings]] = SmppSettings
+    settings: SmppSettings
     too_large = Status.ESME_RX_R_APPN
 
-    def __init__(self, name: str, settings: Settings, services: Services | None = None) -> None:
+    def __init__(self, name: str, settings: SmppSettings, services: Services | None = None) -> None:
         super().__init__(name, settings, services)
         self._sessions: dict[BindMode, Session] = {}
 

@@ -58,7 +58,7 @@ class ToFax:
         if number is None:
             return Refused(_("the number of the destination is not a fax number"))
         carrier = self.services.channel(self.settings.carrier) if self.services is not None else None
-        if not hasattr(carrier, "fax"):
+        if carrier is None or not hasattr(carrier, "fax"):
             return TryLater(_("the carrier {name} is not running").format(name=self.settings.carrier))
         try:
             paper = await pages(self.services, delivery, "tiff", self.settings)

@@ -12,7 +12,7 @@ import contextlib
 import re
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import aiosmtplib
 
@@ -136,7 +136,7 @@ class ToMail:
         smtp = self._smtp()
         try:
             await smtp.connect()
-            asked: dict[str, list[str]] = {}
+            asked: dict[str, Any] = {}
             if smtp.last_ehlo_response is None:
                 with contextlib.suppress(aiosmtplib.SMTPHeloError):  # one that knows no EHLO is greeted by HELO as it sends
                     await smtp.ehlo()
@@ -147,7 +147,7 @@ class ToMail:
         finally:
             await _part(smtp)
         found = _QUEUED.search(text)
-        refs = (found[1] if found else text.strip()[:REF_CHARS],)
+        refs: tuple[str, ...] = (found[1] if found else text.strip()[:REF_CHARS],)
         if s.dsn_channel:
             refs = (*refs, named, named.partition(".")[0])
         if refused:

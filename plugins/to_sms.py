@@ -12,12 +12,11 @@ from typing import Any, ClassVar
 
 import phonenumbers
 
-from gateway.api import ChannelName, Delivered, Delivery, Field, Outcome, Refused, Services, TryLater, _, hookimpl
-from gateway.api import Settings as BaseSettings
+from gateway.api import ChannelName, Delivered, Delivery, Field, Outcome, Refused, Services, Settings, TryLater, _, hookimpl
 from gateway_plugins.smpp import text
 
 
-class Settings(BaseSettings):
+class ToSmsSettings(Settings):
     """[transport.NAME] with kind = "to_sms"."""
 
     carrier: ChannelName = Field(description="the channel to send through, by its name in conf/channels.d")
@@ -30,11 +29,11 @@ class ToSms:
     """The transport."""
 
     kind: ClassVar[str] = "to_sms"
-    Settings: ClassVar[type[BaseSettings]] = Settings
+    Settings: ClassVar[type[Settings]] = ToSmsSettings
 
     def __init__(self, name: str, settings: Any, services: Services | None = None) -> None:
         self.name = name
-        self.settings: Settings = settings
+        self.settings: ToSmsSettings = settings
         self._services = services
 
     @property

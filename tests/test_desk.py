@@ -20,13 +20,13 @@ from gateway import house as houses
 from gateway import i18n
 from gateway.alarms import Alarms
 from gateway.api import Settings
+from gateway.conf_load import load
 from gateway.core.directory import Directory
 from gateway.core.model import Attachment, Match, Message, Part, RawMessage, Report
 from gateway.desk import GIVEN_WAY, Desk
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.judging import Judged, Rules, judge
-from gateway.settings import load
 from gateway.store import KeyGone, NotFound, Store, StoreKeys, deliveries, incidents, journal, messages, vault
 from gateway.workers import NotJudged, WorkerFailed, WorkerPool
 from tests.worker_channels import Odd

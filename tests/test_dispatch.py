@@ -18,8 +18,10 @@ from gateway import i18n
 from gateway.alarms import Alarms
 from gateway.core.model import Address, Incident, Report
 from gateway.core.outcomes import Delivered, Receipt, Refused, TryLater
-from gateway.dispatch import Backoff, Dispatcher, Rules, judge, take_receipt
+from gateway.dispatch import Dispatcher
+from gateway.settling import take_receipt
 from gateway.store import Store, StoreKeys, deliveries, incidents, journal
+from gateway.trying import Backoff, Rules, judge
 
 START = datetime(2026, 3, 6, 1, 0, tzinfo=UTC)
 BACKOFF = Backoff(first=10, longest=100)

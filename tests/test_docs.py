@@ -83,8 +83,8 @@ def test_every_placeholder_of_a_template_is_filled(explained: model.Incident) ->
 def explained() -> model.Incident:
     """An incident that the pipeline itself made."""
     from gateway import explain, house
+    from gateway.conf_load import load
     from gateway.host import Host
-    from gateway.settings import load
     from gateway.store import incidents
 
     made = house.build(load(ROOT / "conf", Host.load(ROOT / "conf")), bureau_public=explain.throwaway_key())

@@ -13,13 +13,14 @@ from click.testing import CliRunner
 
 from gateway import explain, i18n, preparing, register
 from gateway import house as houses
+from gateway.asked import OperationError
 from gateway.cli import acts
 from gateway.cli import register as commands
+from gateway.conf_load import load
 from gateway.core.model import Incident, Message, RawMessage
 from gateway.host import Host
 from gateway.intake import take_in
-from gateway.operations import Live, OperationError, perform_now
-from gateway.settings import load
+from gateway.operations import Live, perform_now
 from gateway.store import Store, StoreKeys, deliveries, incidents, journal, messages
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -117,13 +117,14 @@ def _told(command: click.Command) -> Iterator[None]:
             option.help = text
 
 
-def language(conf: Path) -> str:
-    """$GATEWAY_LANG, else what conf/gateway.toml says, else Chinese."""
+def language(conf: Path) -> i18n.Lang:
+    """$GATEWAY_LANG, else what conf/gateway.toml says, else Chinese; read before anything is validated, so that faults are told
+    in it."""
     if asked := os.environ.get("GATEWAY_LANG"):
         return "en" if asked.lower().startswith("en") else "zh"
     try:
         lang = tomllib.loads((conf / "gateway.toml").read_text("utf-8-sig")).get("gateway", {}).get("lang", "zh")
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return "zh"
     return "en" if lang == "en" else "zh"
 
@@ -164,7 +165,7 @@ def _conf_of(argv: list[str]) -> Path:
     return Path(os.environ.get("GATEWAY_CONF", "conf"))
 
 
-def fail(text: str, code: int = 1) -> Any:
+def fail(text: str, code: int = 1) -> NoReturn:
     """Say what is wrong on stderr and end with ``code`` (1 = found wrong, 2 = bad usage)."""
     click.echo(text, err=True)
     raise SystemExit(code)

@@ -39,9 +39,9 @@ def _log(conf: Path, file: Path | None) -> Path:
 
 def _names(conf: Path) -> dict[str, str]:
     """The offices' names by id; none while the configuration has a fault: the record can be read all the same."""
+    from gateway.conf_load import load as load_conf
+    from gateway.faults import ConfError
     from gateway.host import Host
-    from gateway.settings import ConfError
-    from gateway.settings import load as load_conf
 
     try:
         return {office.id: office.name for office in load_conf(conf, Host.load(conf)).directory.offices}
@@ -171,7 +171,7 @@ def _signer(conf: Path) -> Signer:
     try:
         return Signer(config.audit.origin, Secrets(config.secrets).read(config.audit.key))
     except (SecretError, NoKey) as error:
-        return fail(str(error))  # type: ignore[no-any-return]
+        return fail(str(error))
 
 
 @audit.command()
@@ -209,13 +209,13 @@ def export(conf: Path, number: str, since: Path | None) -> None:
     """
     from datetime import datetime
 
+    from gateway.asked import OperationError, incident_number
     from gateway.audit import outside
     from gateway.audit.chain import tail as end
     from gateway.audit.heads import lines_of, proof
     from gateway.audit.verify import rotated
     from gateway.cli.link import do
     from gateway.cli.show import as_json
-    from gateway.duty.people import OperationError, incident_number
 
     try:
         wanted = incident_number(number, datetime.now())

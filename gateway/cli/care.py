@@ -76,7 +76,7 @@ def backup(conf: Path, target: Path, verify: bool, keep: int | None, rate: float
         checked = restores.verify(made.path, made.path.parent) if verify else None
         removed = backups.prune(made.path.parent, keep) if keep else []
     except (backups.BackupError, StorageTrouble, StoreRefused, OSError) as error:
-        return fail(str(error))
+        fail(str(error))
     if as_json_:
         shown = {"path": str(made.path), "size": made.size, "seq": made.manifest.seq, "hash": made.manifest.hash}
         return as_json({**shown, "verified": checked is not None, "removed": [str(path) for path in removed]})
@@ -117,11 +117,11 @@ def restore(conf: Path, file: Path, to: Path, store: str | None) -> None:
     try:
         held = lock(where.state)
     except (AlreadyRunning, OSError) as error:
-        return fail(str(error))
+        fail(str(error))
     try:
         back = restores.restore(file, where, datetime.now().astimezone())
     except (BackupError, StorageTrouble, StoreRefused, OSError) as error:
-        return fail(str(error))
+        fail(str(error))
     finally:
         held.close()
     manifest = back.manifest
@@ -133,7 +133,6 @@ def restore(conf: Path, file: Path, to: Path, store: str | None) -> None:
     click.echo(_("configuration: {count} files in {path}").format(count=len(back.conf), path=where.conf))
     text = _("put the secrets, store-key before all, into {path} (0600); then: gateway --conf {conf} run")
     click.echo(text.format(path=f"{where.conf}/secrets", conf=where.conf))
-    return None
 
 
 @click.group(cls=TranslatedGroup, invoke_without_command=True)

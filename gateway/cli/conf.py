@@ -53,13 +53,15 @@ def check(conf: Path, as_json_: bool) -> None:
     Examples:
       gateway --conf /etc/jibao check
     """
-    from gateway import roster_holes, settings
+    from gateway import roster_holes
+    from gateway.conf_load import check as check_conf
+    from gateway.faults import ConfError, Fault
     from gateway.host import Host
     from gateway.roster_text import FILE
 
     try:
-        config = settings.check(conf, Host.load(conf))
-    except settings.ConfError as error:
+        config = check_conf(conf, Host.load(conf))
+    except ConfError as error:
         if as_json_:
             as_json([{"file": f.file, "line": f.line, "key": f.key, "fault": f.text} for f in error.faults])
         else:
@@ -67,7 +69,7 @@ def check(conf: Path, as_json_: bool) -> None:
                 click.echo(str(fault))
         fail(_("faults in {conf}: {count}").format(count=len(error.faults), conf=conf))
     now = datetime.now(ZoneInfo(config.timezone))
-    holes = (settings.Fault(FILE, 1, "roster", one.text, grave=False) for one in roster_holes.empty(config, now))
+    holes = (Fault(FILE, 1, "roster", one.text, grave=False) for one in roster_holes.empty(config, now))
     warnings = [str(warning) for warning in (*config.warnings, *holes)]
     for warning in warnings:
         click.echo(warning, err=True)

@@ -100,8 +100,8 @@ def confirm(conf: Path) -> None:
 
 def _asked(conf: Path, name: str, *, seconds: float = 30) -> Any:
     """The answer of the running daemon to what only it can do."""
+    from gateway.asked import OperationError
     from gateway.control import ask
-    from gateway.operations import OperationError
 
     path = socket_of(conf)
     try:

@@ -85,7 +85,7 @@ def _bytes(file: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        return fail(_("cannot read {file}: {error}").format(file=file, error=error.strerror), 2)  # type: ignore[no-any-return]
+        return fail(_("cannot read {file}: {error}").format(file=file, error=error.strerror), 2)
 
 
 def _when(text: str | None, timezone: str) -> datetime:
@@ -95,7 +95,7 @@ def _when(text: str | None, timezone: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        return fail(_("--at is not a time: {text}; allowed: 2026-03-05T22:30").format(text=text), 2)  # type: ignore[no-any-return]
+        return fail(_("--at is not a time: {text}; allowed: 2026-03-05T22:30").format(text=text), 2)
     return at if at.tzinfo else at.replace(tzinfo=zone)
 
 

@@ -9,19 +9,20 @@ from typing import Any
 
 import click
 
+from gateway.asked import OperationError
 from gateway.cli import fail
 from gateway.control import ask
 from gateway.core.errors import StorageTrouble
 from gateway.i18n import _
-from gateway.operations import Live, OperationError, perform_now
+from gateway.operations import Live, perform_now
 from gateway.settings import Config, Whereabouts, whereabouts
 
 
 def load(conf: Path) -> Config:
     """The configuration of ``conf``; its faults end the command."""
+    from gateway.conf_load import load as load_conf
+    from gateway.faults import ConfError
     from gateway.host import Host
-    from gateway.settings import ConfError
-    from gateway.settings import load as load_conf
 
     try:
         return load_conf(conf, Host.load(conf))

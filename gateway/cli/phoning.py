@@ -34,7 +34,7 @@ MOST = 1_000_000
 @click.option("--file", "file", metavar="FILE", help="The form as JSON, from a file or - for stdin, instead of questions.")
 @click.option("--json", "as_json_", is_flag=True, help="Print JSON, ask nothing.")
 @click.pass_obj
-def phone_log(conf: Path, file: str | None, as_json_: bool, **given: str | None) -> None:
+def phone_log(conf: Path, /, file: str | None, as_json_: bool, **given: str | None) -> None:
     """Write down a telephone call: what is not given as an option is asked for. It is stored when the id is printed.
 
     \b

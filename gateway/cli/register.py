@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -238,7 +239,7 @@ def message(conf: Path, id: str, raw: bool, export: bool, capture: Path | None, 
     if raw:
         sys.stdout.buffer.write(base64.b64decode(shown["raw"]))
         return None
-    words = {"state": _, "received_at": moment, "why": reason, "size": parted, "channel": _}
+    words: dict[str, Callable[[Any], str]] = {"state": _, "received_at": moment, "why": reason, "size": parted, "channel": _}
     for name, value in shown.items():
         if value is not None:
             click.echo(safe(f"{_(name.replace('_', ' '))}: {words.get(name, str)(value)}"))
@@ -278,7 +279,7 @@ def deliveries(ctx: click.Context, number: str | None, state: str | None, limit:
         return as_json(rows)
     heads = [_("delivery"), _("incident"), _("destination"), _("transport"), _("state"), _("attempts"), _("delivered"), _("why")]
     fields = ("id", "incident", "destination", "transport", "state", "attempts", "delivered_at", "why")
-    words = {"state": _, "delivered_at": moment, "attempts": parted, "why": reason}
+    words: dict[str, Callable[[Any], str]] = {"state": _, "delivered_at": moment, "attempts": parted, "why": reason}
     table(heads, [[words.get(name, str)(r[name]) if r[name] is not None else None for name in fields] for r in rows])
     return None
 

@@ -58,11 +58,11 @@ def import_(conf: Path, file: Path, dry_run: bool, replace: bool, as_json_: bool
     try:
         wanted = plan(conf, file, replace=replace)
     except Unreadable as error:
-        return fail(str(error), 2)
+        fail(str(error), 2)
     except ConfError as error:
         for fault in error.faults:
             click.echo(str(fault), err=True)
-        return fail(_("faults in {conf}: {count}").format(count=len(error.faults), conf=conf))
+        fail(_("faults in {conf}: {count}").format(count=len(error.faults), conf=conf))
     if wanted.faults:
         return _refuse(wanted, file, as_json_)
     changed = bool(wanted.gained or wanted.lost)
@@ -70,7 +70,7 @@ def import_(conf: Path, file: Path, dry_run: bool, replace: bool, as_json_: bool
     _tell(wanted, reloaded, dry_run, as_json_)
     if reloaded is not None and not reloaded.get("reloaded", True):
         count = len(reloaded["faults"])
-        return fail(_("roster.csv was written, but the daemon refused to reload: {why}").format(
+        fail(_("roster.csv was written, but the daemon refused to reload: {why}").format(
             why=_("{count} faults; gateway check names them").format(count=count) if count else reloaded["error"]))  # fmt: skip
     return None
 
@@ -89,9 +89,9 @@ def _refuse(wanted: Plan, file: Path, as_json_: bool) -> None:
 
 def _carry_out(conf: Path, file: Path, wanted: Plan, replace: bool) -> dict[str, Any]:
     """Record, write, reload: what the daemon answered, or an empty answer where none runs."""
+    from gateway.asked import OperationError
     from gateway.cli.link import do_with
     from gateway.control import ask
-    from gateway.operations import OperationError
     from gateway.roster_import import ChangedMeanwhile
 
     start, end = wanted.span
@@ -187,7 +187,7 @@ def show(conf: Path, office: str | None, days: int | None, first: datetime | Non
     wanted = directory.office(office) if office is not None else None
     if office is not None and wanted is None:
         known = "、".join(one.name for one in directory.offices)
-        return fail(_("no office {office}; allowed: {known}").format(office=office, known=known), 2)
+        fail(_("no office {office}; allowed: {known}").format(office=office, known=known), 2)
     needed = needing(config.roster, directory) if wanted is None else (wanted,)
     turns = [d for one in needed for d in config.roster.turns(one.id) if d.start < end and start < d.end]
     missing = holes(config.roster, needed, config.calendar, start, end)

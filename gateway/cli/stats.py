@@ -44,7 +44,7 @@ BRIEF_DAYS = 7
 @click.option("--docx", type=click.Path(path_type=Path, dir_okay=False), help="Write a Word document.")
 @click.option("--pdf", type=click.Path(path_type=Path, dir_okay=False), help="Write pages.")
 @click.pass_obj
-def stats(conf: Path, form: str | None, output: Path | None, paper: str, **given: Any) -> None:
+def stats(conf: Path, /, form: str | None, output: Path | None, paper: str, **given: Any) -> None:
     """Figures of a period: on-time rates, what was late or missed, how long it took; as the reports that the office owes.
 
     \b

@@ -15,6 +15,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from gateway import wording
+from gateway.asked import OperationError
 from gateway.audit import text as record
 from gateway.console.call import Call, Page
 from gateway.console.roles import Right
@@ -22,9 +23,9 @@ from gateway.core import events
 from gateway.core.duty import judging, undoing
 from gateway.core.render import LABELS, display_number
 from gateway.duty import work
-from gateway.duty.acts import CORRECTABLE
-from gateway.i18n import _, lang
-from gateway.operations import Foreseen, OperationError, foresee
+from gateway.duty.correcting import CORRECTABLE
+from gateway.i18n import _, lang, listed
+from gateway.operations import Foreseen, foresee
 from gateway.store import NotFound, Tx, incidents
 
 STAMP = 20
@@ -279,8 +280,8 @@ def _revised(data: Mapping[str, Any]) -> str:
         before, after = (data.get(key) for key in ("from", "to"))
         return f"{label(name)}: {_value(before)} → {_value(after)}"
     if name == "items":
-        gone = wording.aside(_("no longer: {items}").format(items=wording.listed(data["fallen"]))) if data.get("fallen") else ""
-        return f"{_('items')}: {wording.listed(data.get('items') or ('—',))}{gone}"
+        gone = wording.aside(_("no longer: {items}").format(items=listed(data["fallen"]))) if data.get("fallen") else ""
+        return f"{_('items')}: {listed(data.get('items') or ('—',))}{gone}"
     return ""
 
 

@@ -56,7 +56,7 @@ class Console:
         self.pages = tuple(pages())
         routes = [Route(page.path, self._endpoint(page), methods=[page.method]) for page in self.pages]
         handlers = {404: self._nowhere, 405: self._nowhere}
-        self.app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+        self.app = Starlette(routes=routes, exception_handlers=handlers)
 
     def start(self) -> None:
         """Begin to listen for commits."""

@@ -322,7 +322,9 @@ async def _proposed(call: Call, draft: Draft, why: str, how: str) -> Response:
             made_at=now, added=added, removed=removed, why=why, how=how,
         )  # fmt: skip
         proposals.put(tx, one, draft.new)
-        data = {"from": draft.base[:16], "ref": one.ref, "added": added, "removed": removed, "why": why, "how": how}
+        data: dict[str, Any] = {
+            "from": draft.base[:16], "ref": one.ref, "added": added, "removed": removed, "why": why, "how": how,
+        }  # fmt: skip
         journal.emit(tx, _event(call, now, "conf_proposed", one.file, proposal=one.id, **data))
         return one
 

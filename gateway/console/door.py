@@ -157,7 +157,7 @@ class Door:
             )  # fmt: skip
             accounts.open_session(tx, session)
             who = Who(session=session, account=account)
-            data = {"account": account.name, "role": account.role, "peer": peer, "session": session.id}
+            data: dict[str, str | bool] = {"account": account.name, "role": account.role, "peer": peer, "session": session.id}
             data |= {"how": "certificate"} if certificate else {"factor": bool(account.totp)}
             journal.emit(tx, Event(at=now, event="signed_in", by=who.name, data=data))
             return who

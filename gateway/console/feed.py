@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -168,6 +169,9 @@ class Feed:
                 found.append(Way(name=one.name, sort=sort, state=state, detail=detail))
         return found
 
+    def _another(self, told: str) -> bool:
+        return self.snapshot.version != told or self._stopping.is_set()
+
     def told(self, snapshot: Snapshot) -> dict[str, Any]:
         """What a browser is told of a snapshot: no word of content."""
         return {
@@ -199,7 +203,7 @@ class Feed:
                 yield _event(name, self.told(snapshot))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._desk.section.stale_seconds / 3), self._changed:
-                        await self._changed.wait_for(lambda seen=told: self.snapshot.version != seen or self._stopping.is_set())
+                        await self._changed.wait_for(partial(self._another, told))
         except StorageTrouble:
             return  # the browser says that it is stale, and comes again
         finally:

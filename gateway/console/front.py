@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Iterable
+from typing import Any
 
 from starlette.responses import Response
 
@@ -105,7 +106,7 @@ async def lines(call: Call) -> Response:
     return call.part("lines.html", snapshot=snapshot, **_board(call, snapshot))
 
 
-def _board(call: Call, snapshot: Snapshot) -> dict[str, object]:
+def _board(call: Call, snapshot: Snapshot) -> dict[str, Any]:
     """What the lines are made with: those that wait for who calls come first."""
     section, person = call.desk.section, call.user.account.person
     ours = {office.name for office in call.desk.config.directory.offices if person and office.person(person)}

@@ -8,12 +8,13 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway import wording
+from gateway.asked import OperationError
 from gateway.console import acting, originals
 from gateway.console.call import NOT_KEPT, Call, Page
 from gateway.console.originals import NotShown, Read
+from gateway.core.model import FIGURES
 from gateway.core.render import CHANNELS
 from gateway.i18n import _
-from gateway.operations import OperationError
 from gateway.store import NotFound, incidents, messages
 from gateway.store.message_rows import MessageRow
 
@@ -133,7 +134,7 @@ def _facts(shown: dict[str, Any]) -> list[tuple[str, str]]:
     found.append((wording.element("occurred"), wording.occurred(occurred["value"], occurred["qualifier"]) if occurred else ""))
     place = report.get("place")
     found.append((wording.element("place"), place["text"] if place else ""))
-    for name in originals.FIGURES:
+    for name in FIGURES:
         if figure := report.get(name):
             label = acting.label(name)
             found.append((label, wording.figure(name, figure).removeprefix(label).strip()))

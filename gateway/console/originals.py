@@ -18,7 +18,7 @@ from gateway.console.door import Who
 from gateway.console.services import Services
 from gateway.core.model import FIGURES, Attachment, Event, Report, Span
 from gateway.duty import acts
-from gateway.i18n import _
+from gateway.i18n import _, listed
 from gateway.store import KeyGone, NotFound, Tampered, Tx, journal, messages
 from gateway.store.message_rows import MessageRow
 from gateway.workers import NotJudged, WorkerFailed
@@ -118,7 +118,7 @@ def facts(report: Report) -> dict[str, str]:
         if value := getattr(report, name):
             found[name] = str(value)
     if report.measures:
-        found["measures"] = wording.listed(report.measures)
+        found["measures"] = listed(report.measures)
     return found
 
 

@@ -16,6 +16,7 @@ import msgspec
 from starlette.responses import Response
 
 from gateway import phone_log, wording
+from gateway.asked import OperationError
 from gateway.console.call import Call, Page
 from gateway.console.originals import Piece, facts, pieces
 from gateway.core.errors import Malformed
@@ -23,7 +24,6 @@ from gateway.core.model import RawMessage, Report
 from gateway.explain import Explainer
 from gateway.house import House
 from gateway.i18n import _
-from gateway.operations import OperationError
 from gateway.store import KeyGone, NotFound, Tampered, Tx, drafts
 
 FIELDS = {"unit": 100, "name": 50, "caller": 40, "called": 40, "started_at": 16, "text": 20_000, "remark": 2000}

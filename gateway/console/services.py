@@ -12,7 +12,7 @@ from gateway.house import House
 from gateway.judging import Judged
 from gateway.operations import Live
 from gateway.settings import Config
-from gateway.settings_model import ConsoleSection
+from gateway.settings_web import ConsoleSection
 from gateway.store import Store
 from gateway.workers import WorkerFailed
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 from starlette.responses import HTMLResponse, Response
 
+from gateway.asked import OperationError
 from gateway.console.call import NOT_KEPT, Call, Page
 from gateway.core.directory import Office
 from gateway.core.model import Event
@@ -22,7 +23,6 @@ from gateway.core.roster import needing
 from gateway.duty import incident_view, shift
 from gateway.duty.acts import OPEN
 from gateway.i18n import _
-from gateway.operations import OperationError
 from gateway.papers import standby
 from gateway.store import Tx, incidents, journal
 

@@ -19,6 +19,7 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway import space
+from gateway.conf_load import load
 from gateway.core.space import full_in
 from gateway.doctor import host, reach
 from gateway.doctor.facts import Disk, Entry, Facts, Memory, Secret
@@ -26,7 +27,7 @@ from gateway.faults import ConfError
 from gateway.host import Host
 from gateway.i18n import _
 from gateway.secrets import SecretError, Secrets
-from gateway.settings import Config, load
+from gateway.settings import Config
 from gateway.store import Tx
 
 SYNCS = 20

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.asked import OperationError
 from gateway.control import ask
 from gateway.doctor.facts import Door, Way
 from gateway.i18n import _
-from gateway.operations import OperationError
 from gateway.secrets import SecretError, Secrets
 from gateway.settings import Config, Configured
 

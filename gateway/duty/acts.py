@@ -6,22 +6,19 @@ refused, and the attempt goes on record. The command line, replies, links, the c
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
 from gateway import joining
-from gateway.core import catalogue
-from gateway.core.clocks import anchor
 from gateway.core.duty import following, instructing, judging, reach, signing, telling, turn, undoing
 from gateway.core.duty.matter import Given, Matter, Note, Send, Settle, Turn, joined
-from gateway.core.model import FIGURES, Event, Figure, Incident, Occurred
+from gateway.core.model import Event, Incident
 from gateway.core.render import display_number
-from gateway.duty import reports, work
+from gateway.duty import correcting, reports, work
 from gateway.house import House
 from gateway.i18n import _
 from gateway.store import NotFound, Tx, deliveries, incidents, journal, matters, messages
@@ -195,7 +192,7 @@ class Act:
         self._may(incident, actor, self._everybody(), "correct")
         self._reasoned(incident, actor, reason, "correct")
         try:
-            facts = {name: _fact(name, value) for name, value in changes.items()}
+            facts = {name: correcting.fact(name, value) for name, value in changes.items()}
         except ValueError as fault:
             self._refuse(incident, actor, "correct", str(fault))
         return self.corrected(incident, actor, facts, reason)
@@ -205,30 +202,16 @@ class Act:
     ) -> Incident:
         """The facts of ``changes``, as a report holds them, take the place of those that stood."""
         self._may(incident, actor, self._everybody(), "correct")
-        facts = replace(incident.report, **changes)
-        config = self.house.config
-        again = catalogue.classify(config.catalogue, facts, subject=incident.title)
-        items = tuple(dict.fromkeys((*(m.item for m in again.items), *_by_words(incident))))
-        fallen = tuple(item for item in incident.items if item not in items)
-        corrected = replace(
-            incident,
-            report=facts,
-            items=items,
-            why={**{i: w for i, w in incident.why.items() if i in items}, **{m.item: m.why for m in again.items}},
-            missing=again.missing,
-            severity=again.severity,
-            review=again.review,
-            state="open" if incident.state == "below_threshold" and items else incident.state,
-        )
-        corrected = incidents.update(self.tx, corrected)
+        corrected = incidents.update(self.tx, correcting.decided_anew(self.house.config.catalogue, incident, changes))
         kept = {"was": undoing.facts(incident, changes), "became": undoing.facts(corrected, changes)}
         data = {"fields": list(changes), "why": reason, "former": kept, "undoes": undoes or None}
         self._emit(corrected, "corrected", actor, data)
         for name in changes:
-            data = {"field": name, "from": _plain(getattr(incident.report, name)), "to": _plain(getattr(facts, name))}
-            self._emit(corrected, "revised", actor, data)
-        if set(items) != set(incident.items):
-            self._emit(corrected, "revised", actor, {"field": "items", "items": list(items), "fallen": list(fallen)})
+            was, became = (correcting.plain(getattr(one.report, name)) for one in (incident, corrected))
+            self._emit(corrected, "revised", actor, {"field": name, "from": was, "to": became})
+        if set(corrected.items) != set(incident.items):
+            fallen = [item for item in incident.items if item not in corrected.items]
+            self._emit(corrected, "revised", actor, {"field": "items", "items": list(corrected.items), "fallen": fallen})
         return reports.revised(self.tx, self.house, incident, corrected, self.now, because=reason)
 
     def release(self, incident: Incident, actor: Actor, reason: str = "") -> Incident:
@@ -337,58 +320,6 @@ class Act:
         journal.emit(self.tx, Event(at=self.now, event=event, incident=incident.number, by=actor.person or None, data=data))
 
 
-def carry_out(act: Act, do: str, incident: Incident, actor: Actor, args: Mapping[str, Any]) -> Incident:
-    """An act by its name, with its arguments as commands and scenarios give them. Raises ``Refused``, ``CannotJoin``."""
-    reason = str(args.get("reason") or args.get("why") or "")
-    wording = str(args.get("wording") or args.get("text") or args.get("what") or "")
-    if do == "approve":
-        return act.approve(incident, actor, wording or "同意", str(args.get("level") or ""))
-    if do == "instruct":
-        if args.get("done"):
-            item = "last" if args["done"] is True else str(args["done"])
-            return act.done(incident, actor, item, str(args.get("result") or ""))
-        return act.instruct(incident, actor, wording, str(args.get("to") or args.get("owner") or ""), _due(act, args.get("due")))
-    if do == "waive":
-        clocks = args.get("clocks") or args.get("clock") or ()
-        return act.waive(incident, actor, reason, (clocks,) if isinstance(clocks, str) else tuple(clocks))
-    if do == "judge":
-        return act.judge(
-            incident, actor, str(args.get("kind") or ""), reason, lift=bool(args.get("lift")), clock=str(args.get("clock") or "")
-        )
-    if do == "correct":
-        changes = dict(args.get("changes") or args.get("fields") or {})
-        if args.get("field"):
-            changes[str(args["field"])] = args.get("value", args.get("to"))
-        return act.correct(incident, actor, changes, reason)
-    if do == "merge":
-        return act.merge(incident, actor, str(args.get("into") or args.get("with") or ""), reason)
-    if do == "split":
-        return act.split(incident, actor, reason)
-    if do == "undo":
-        from gateway.duty import undoing as back
-
-        return back.undo(act, incident, actor, str(args.get("entry") or back.LAST), reason)
-    if do == "done":
-        return act.done(incident, actor, str(args.get("item") or "last"), str(args.get("result") or ""))
-    if do == "ask":
-        return act.ask(incident, actor, wording)
-    simple = {"close": act.close, "reopen": act.reopen, "release": act.release}
-    return simple[do](incident, actor, reason)
-
-
-def _due(act: Act, given: Any) -> datetime | None:
-    """When it is to be done: an instant, or a number of hours from now."""
-    if given in (None, ""):
-        return None
-    try:
-        if isinstance(given, int | float) or str(given).isdigit():
-            return act.now + timedelta(hours=float(given))
-        at = datetime.fromisoformat(str(given))
-        return at if at.tzinfo else at.replace(tzinfo=act.house.local(act.now).tzinfo)
-    except (ValueError, OverflowError):
-        raise Refused(_("{value} is no time; allowed: 2026-03-05T22:30, or a number of hours").format(value=given)) from None
-
-
 def refused(
     tx: Tx, now: datetime, *, who: str, what: str, why: str, how: str, incident: str | None = None, message: str | None = None
 ) -> None:
@@ -420,47 +351,3 @@ def _reopened(matter: Matter, given: Given) -> Turn:
     follow = replace(matter.follow, final=False, last_at=given.now, ask_at=None)
     matter = replace(matter, over=False, follow=follow)
     return following.heard(matter, given, missing=follow.missing, final=False, further=False)
-
-
-def _by_words(incident: Incident) -> tuple[str, ...]:
-    """Items that words alone had met: a corrected figure does not touch them."""
-    return tuple(item for item in incident.items if not any("≥" in why for why in incident.why.get(item, ())))
-
-
-def _plain(value: Any) -> Any:
-    return getattr(value, "value", None) if value is not None and hasattr(value, "value") else value
-
-
-CORRECTABLE = (*FIGURES, "occurred", "cause", "unit", "signed_by", "attitude")
-"""The facts that a person may correct."""
-
-
-def _fact(name: str, value: Any) -> Any:
-    """A corrected value as the report holds it. Raises ``ValueError`` with what is allowed."""
-    if name in FIGURES:
-        text = str(value).strip()
-        if text in ("", "不详", "unknown", "None"):
-            return Figure(value=None, qualifier="unknown")
-        if re.fullmatch(r"\d{1,12}(\.\d{1,4})?", text, re.ASCII) is None:
-            raise ValueError(_("{name}: {value} is no number; allowed: a number, or unknown").format(name=name, value=text))
-        number = float(text)
-        whole = int(number) if number.is_integer() else number
-        return Figure(value=whole, qualifier="zero" if whole == 0 else "exact")
-    if name == "occurred":
-        return _occurred(str(value))
-    if name in CORRECTABLE:
-        return str(value)
-    raise ValueError(_("{name} cannot be corrected; allowed: {known}").format(name=name, known=", ".join(CORRECTABLE)))
-
-
-def _occurred(text: str) -> Occurred:
-    sizes = {4: "year", 7: "month", 10: "day", 13: "hour", 16: "minute"}
-    value = text.strip().replace(" ", "T")
-    precision = sizes.get(len(value))
-    made = Occurred(value=value, precision=precision) if precision else None  # type: ignore[arg-type]
-    if made is not None:
-        far = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
-        start, estimated = anchor(made, far, "UTC")  # only whether it is a time at all is asked: any zone will do
-        if start != far or not estimated:
-            return made
-    raise ValueError(_("{value} is no time; allowed: 2026-03-05, 2026-03-05T22, 2026-03-05T22:30").format(value=text))

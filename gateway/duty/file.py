@@ -12,7 +12,7 @@ from gateway.core.model import FIGURES
 from gateway.core.replies import Words
 from gateway.i18n import _
 from gateway.reference import OfficeId
-from gateway.settings_model import Id, Name, Section
+from gateway.settings_base import Id, Name, Section
 
 Hours = Literal["any", "working", "out"]
 Duty = Literal["receive", "inform", "cooperate"]

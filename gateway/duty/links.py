@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 
-from gateway.settings_model import LinksSection
+from gateway.settings_web import LinksSection
 from gateway.store import StoreKeys
 from gateway.store.delivery_rows import DeliveryRow
 

@@ -5,14 +5,13 @@ The person is the one named, or the one of the directory whose login on this hos
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway import house, joining
+from gateway.asked import OperationError, incident_number
 from gateway.core.model import Incident
-from gateway.duty import acts
+from gateway.duty import acts, by_name
 from gateway.duty.acts import Act, Actor
 from gateway.house import House
 from gateway.i18n import _
@@ -20,18 +19,6 @@ from gateway.store import NotFound, Tx, incidents, matters
 
 if TYPE_CHECKING:
     from gateway.operations import Live
-
-
-class OperationError(Exception):
-    """The request cannot be carried out; the text says why and what is allowed."""
-
-
-def incident_number(text: str, now: datetime) -> str:
-    """〔2026〕0123, 2026-0123, 0123 and 123 → 2026-0123. Raises ``OperationError``."""
-    found = re.fullmatch(r"\s*(?:[〔\[(]?(\d{4})[〕\])]?[-\s]*)?[〔]?(\d{1,6})[〕]?\s*", text)
-    if found is None:
-        raise OperationError(_("not an incident number: {text}; allowed: 〔2026〕0123, 2026-0123, 0123, 123").format(text=text))
-    return f"{found[1] or now.year}-{int(found[2]):04d}"
 
 
 def _house(live: Live) -> House:
@@ -91,12 +78,12 @@ def notify(
 def do(
     live: Live, tx: Tx, by: str, number: str, act: str, person: str | None = None, means: str | None = None, **args: Any
 ) -> dict[str, Any]:
-    """Any other act by its name; ``args`` as ``acts.carry_out`` takes them."""
+    """Any other act by its name; ``args`` as ``by_name.carry_out`` takes them."""
     incident, actor = _incident(live, tx, number), _actor(live, by, person, means)
     if args.get("into"):
         args["into"] = incident_number(str(args["into"]), live.now())
     try:
-        after = acts.carry_out(Act(tx, _house(live), live.now()), act, incident, actor, args)
+        after = by_name.carry_out(Act(tx, _house(live), live.now()), act, incident, actor, args)
     except joining.CannotJoin as refused:
         raise OperationError(str(refused)) from None
     return _shown(live, tx, after)

@@ -191,8 +191,8 @@ def answer(
     put(tx, house, row.id, incident.id, [draft], now)
     if incident.missing and kept is not None:
         of = unit.name if unit else next(iter(kept.matter.responsible), "报送人")
-        data = {"of": of, "what": [render.element(name) for name in incident.missing], "how": ANSWER}
-        journal.emit(tx, Event(at=now, event="asked", incident=incident.number, message=row.id, data=data))
+        asked = {"of": of, "what": [render.element(name) for name in incident.missing], "how": ANSWER}
+        journal.emit(tx, Event(at=now, event="asked", incident=incident.number, message=row.id, data=asked))
 
 
 def answer_draft(

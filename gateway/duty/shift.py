@@ -279,7 +279,7 @@ def _house(live: Live) -> House:
 
 def show_sheet(live: Live, tx: Tx, office: str) -> dict[str, Any]:
     """The sheet of an office as it would be signed now; ``waits`` is the one that waits for its second signature."""
-    from gateway.duty.people import OperationError
+    from gateway.asked import OperationError
 
     here, now = _house(live), live.now()
     try:
@@ -308,7 +308,7 @@ def list_handovers(live: Live, tx: Tx, office: str | None = None, limit: int = 5
 
 def show_handover(live: Live, tx: Tx, number: str) -> dict[str, Any]:
     """A kept sheet by its number."""
-    from gateway.duty.people import OperationError
+    from gateway.asked import OperationError
 
     here, now = _house(live), live.now()
     try:

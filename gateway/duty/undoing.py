@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
 
+from gateway.asked import incident_of
 from gateway.audit import text as words
 from gateway.core import events
 from gateway.core.duty import clocking, instructing, judging, signing, undoing
@@ -31,9 +32,7 @@ STAMP = 20
 
 def listed(live: Live, tx: Tx, number: str, person: str | None = None) -> list[dict[str, Any]]:
     """The last acts about an incident, the newest first: what can be taken back, and why the others cannot."""
-    from gateway.operations import _incident
-
-    incident = _incident(live, tx, number)
+    incident = incident_of(live, tx, number)
     found = undoing.steps(_entries(tx, incident), incident, _matter(tx, incident), person=person or "")
     names = {office.id: office.name for office in live.config.directory.offices}
     return [_shown(live, one, names) for one in found[:SHOWN]]
@@ -114,4 +113,4 @@ def _entries(tx: Tx, incident: Incident) -> list[tuple[int, Event]]:
     return [(one.id, one.event) for one in journal.entries(tx, incident=incident.number, names=NAMES, limit=MOST)]
 
 
-READS = {"undoable": listed}
+READS: dict[str, Callable[..., Any]] = {"undoable": listed}

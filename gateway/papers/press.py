@@ -117,7 +117,7 @@ def pages(order: Order) -> Made:
     except (ImportError, OSError) as error:
         return Made(why="library", detail=type(error).__name__)
 
-    class Nothing(URLFetcher):
+    class Nothing(URLFetcher):  # type: ignore[misc]
         """Neither files nor addresses, whatever a template names."""
 
         def fetch(self, url: str, headers: Any = None) -> Any:

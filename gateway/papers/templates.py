@@ -105,15 +105,12 @@ def _environment(texts: Mapping[str, str]) -> Any:
     import jinja2
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    class Loader(jinja2.DictLoader):
-        """Names the templates as files, so that a trace does."""
-
-        def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-            source, _file, fresh = super().get_source(environment, template)
-            return source, template, fresh
+    def named(template: str) -> tuple[str, str, None] | None:
+        """A text with its name as the file's, so that a trace names it."""
+        return (texts[template], template, None) if template in texts else None
 
     env = ImmutableSandboxedEnvironment(
-        loader=Loader(texts),
+        loader=jinja2.FunctionLoader(named),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

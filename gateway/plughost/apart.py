@@ -1,6 +1,6 @@
 """Which plugins run in a process of their own: those of other people's distributions, and what conf says so of.
 
-Read before any plugin is imported, from conf/ as it stands; what is wrong with conf/ is said by ``gateway.settings``.
+Read before any plugin is imported, from conf/ as it stands; what is wrong with conf/ is said by ``gateway.conf_load``.
 """
 
 from __future__ import annotations

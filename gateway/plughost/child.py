@@ -118,7 +118,8 @@ class Child:
             raise PluginDown(self.gone)
         self._last += 1
         number = self._last
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
         try:
             self._writer.write(framed(Call(number, do, name, data)))
             async with asyncio.timeout(seconds):

@@ -101,7 +101,7 @@ def _lend_reactor(loop: asyncio.AbstractEventLoop) -> None:
     from twisted.internet.main import installReactor
 
     reactor = AsyncioSelectorReactor(loop)
-    installReactor(reactor)  # type: ignore[no-untyped-call]
+    installReactor(reactor)
     reactor.startRunning(installSignalHandlers=False)
     aio.use(reactor)
 
@@ -273,7 +273,8 @@ class House:
         async with self._slots:
             self._last += 1
             number = self._last
-            answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+            answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+            self._waiting[number] = answer
             try:
                 self._write(Call(number, do, name, data))
                 await self._writer.drain()

@@ -53,7 +53,7 @@ class Store:
         self.keys = keys
         self.now = clock
         self.new_id = ids
-        self.listeners: list[Callable[[], None]] = []
+        self.listeners: list[Callable[[], object]] = []
         """Called after each commit that wrote events, in the writer's thread: keep them short."""
         self.unsure: Callable[[str], None] = end_process
         """Called in the store's own thread where nobody knows what of the data base is on the disk; it must not return."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 import sqlalchemy as sa
 
-from gateway.core.model import MessageState, RawMessage
+from gateway.core.model import Channel, MessageState, RawMessage
 from gateway.store import vault
 from gateway.store.ids import instant, micros
 from gateway.store.prepared import Prepared
@@ -35,7 +35,7 @@ class MessageRow(msgspec.Struct, frozen=True, kw_only=True):
     """A message as the register shows it; its content is with ``raw``."""
 
     id: str
-    channel: str
+    channel: Channel
     via: str
     received_at: datetime
     accepted_at: datetime

@@ -127,7 +127,7 @@ def raw(tx: Tx, row: str) -> RawMessage:
         sealed = vault.get(tx, found.duplicate_of)
     envelope = msgspec.msgpack.decode(sealed, type=Envelope)
     return RawMessage(
-        channel=found.channel,  # type: ignore[arg-type]
+        channel=found.channel,
         via=found.via,
         received_at=found.received_at,
         sender=found.sender,

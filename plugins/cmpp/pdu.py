@@ -247,7 +247,7 @@ def _octets(field: _Field, value: Any) -> bytes:
     if kind == "content":
         if len(value) > 255:
             raise PduError(f"{name} is longer than 255 octets", 6)
-        return bytes((len(value),)) + value
+        return bytes((len(value),)) + bytes(value)
     if kind == "strings":
         if not 0 < len(value) <= 100:
             raise PduError(f"{name} holds none or more than 100")

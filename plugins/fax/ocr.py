@@ -104,11 +104,14 @@ def _lines(grey: Any) -> list[Line]:
 
     found = _engine()(numpy.stack([grey] * 3, axis=-1), use_det=True, use_cls=False, use_rec=True)
     boxes, texts, scores = (() if values is None else values for values in (found.boxes, found.txts, found.scores))
-    return [
-        Line(str(text), *(float(n) for n in (*box.min(axis=0), *box.max(axis=0))), sure=float(sure))
-        for box, text, sure in zip(boxes, texts, scores, strict=True)
-        if str(text).strip()
-    ]
+    return [_line(str(text), box, float(sure)) for box, text, sure in zip(boxes, texts, scores, strict=True) if str(text).strip()]
+
+
+def _line(text: str, box: Any, sure: float) -> Line:
+    """``box`` holds the corners, a row each."""
+    left, top = (float(n) for n in box.min(axis=0))
+    right, bottom = (float(n) for n in box.max(axis=0))
+    return Line(text, left, top, right, bottom, sure=sure)
 
 
 def _sureness(lines: list[Line]) -> float:

@@ -105,7 +105,7 @@ class Session:
         found: list[Entry] = []
         for queue in ("sendq", "doneq"):
             lines: list[str] = []
-            self._do("list", lambda queue=queue, lines=lines: self._ftp.retrlines(f"LIST {queue}", lines.append))  # type: ignore[misc]
+            self._do("list", lambda queue=queue, lines=lines: self._ftp.retrlines(f"LIST {queue}", lines.append))
             # A status may run over several lines; only the first begins with a job.
             found += [Entry(*match.groups()) for line in lines if (match := _LINE.fullmatch(line))]
         return found
@@ -132,7 +132,7 @@ class Session:
         for name, value in wanted.items():
             # Only the number is this job's own; everything else that is not taken is for a person to put right.
             number = name in ("DIALSTRING", "EXTERNAL")
-            self._do("job", lambda name=name, value=value: ftp.sendcmd(f"JPARM {name} {value}"), final=number)  # type: ignore[misc]
+            self._do("job", lambda name=name, value=value: ftp.sendcmd(f"JPARM {name} {value}"), final=number)
         self._do("submit", lambda: ftp.sendcmd("JSUBM"))
         return made[1]
 

@@ -112,7 +112,7 @@ class Pop3Box:
             sizes = [(int(one.split()[0]), int(one.split()[1])) for one in line.list()[1]]
             uidls: dict[int, str] = {}
             with contextlib.suppress(poplib.error_proto):  # UIDL is optional: without it a copy is known by its octets alone
-                uidls = {int(one.split()[0]): one.split()[1].decode("ascii", "replace") for one in line.uidl()[1]}  # type: ignore[union-attr]
+                uidls = {int(one.split()[0]): one.split()[1].decode("ascii", "replace") for one in line.uidl()[1]}
             return [Item(number, size, uidls.get(number, "")) for number, size in sizes[:most]]
 
     def get(self, item: Item, limit: int) -> Fetched | None:

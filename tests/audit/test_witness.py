@@ -12,7 +12,7 @@ from gateway.audit import outside
 from gateway.audit.heads import Signer, generate
 from gateway.core.model import Delivery
 from gateway.core.outcomes import Delivered, TryLater
-from gateway.settings_model import WitnessEntry
+from gateway.settings_care import WitnessEntry
 from gateway.witness import Witnesses, keep
 
 START = datetime(2026, 3, 5, 8, 0, tzinfo=UTC)

@@ -21,9 +21,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from gateway.asked import OperationError
 from gateway.conf_edit import set_key
 from gateway.demo.smsc import DemoSmsc
-from gateway.operations import OperationError
 from tests.system.gate import Gate
 
 PLUGIN = Path(__file__).with_name("quoting_plugin.py")

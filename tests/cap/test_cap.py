@@ -19,13 +19,15 @@ from hypothesis import strategies as st
 
 from gateway import cap, i18n, preparing, register
 from gateway import house as houses
+from gateway.asked import OperationError
 from gateway.cap_rules import CapFile
+from gateway.conf_load import load
 from gateway.core.model import Event, Figure, Incident, Occurred, Place, RawMessage, Report
 from gateway.explain import throwaway_key
+from gateway.faults import ConfError
 from gateway.host import Host
 from gateway.intake import take_in
-from gateway.operations import Live, OperationError, perform_now
-from gateway.settings import ConfError, load
+from gateway.operations import Live, perform_now
 from gateway.settings_model import CapSection
 from gateway.store import Store, StoreKeys, journal, messages
 

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from gateway.backup import BackupError, Made, write
+from gateway.conf_load import load
 from gateway.host import Host
 from gateway.restore import verify
-from gateway.settings import load
 from tests.system.conftest import gate, sink  # noqa: F401  (fixtures)
 from tests.system.gate import Gate, mail, send_mail
 

@@ -13,11 +13,11 @@ from gateway import i18n
 from gateway.audit.sealer import Sealer
 from gateway.audit.verify import rotated, verify_files
 from gateway.backup import BackupError, write
+from gateway.conf_load import load
 from gateway.core.model import RawMessage
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.restore import places, restore
-from gateway.settings import load
 from gateway.store import Store, StoreKeys, StoreRefused, messages
 
 ROOT = Path(__file__).parents[2]

@@ -19,12 +19,13 @@ from click.testing import CliRunner
 
 from gateway import i18n, init, roster_holes
 from gateway.cli import cli
+from gateway.conf_load import load
 from gateway.core.roster import Duty, Roster
 from gateway.doctor import checks, gather, reach
 from gateway.doctor.facts import Clock, Disk, Door, Entry, Facts, Finding, Memory, Secret, Way
 from gateway.host import Host
-from gateway.settings import load
-from gateway.settings_model import AlarmsSection, ConsoleSection
+from gateway.settings_care import AlarmsSection
+from gateway.settings_web import ConsoleSection
 
 ROOT = Path(__file__).parents[2]
 ZONE = ZoneInfo("Asia/Shanghai")

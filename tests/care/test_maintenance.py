@@ -17,13 +17,14 @@ from click.testing import CliRunner
 
 from gateway import init, maintenance
 from gateway.alarms import Alarms
+from gateway.asked import OperationError
 from gateway.chores import Chores
 from gateway.cli import cli
+from gateway.conf_load import load
 from gateway.core.model import Event
 from gateway.host import Host
-from gateway.operations import Live, OperationError, perform_now
-from gateway.settings import load
-from gateway.settings_model import RetentionSection
+from gateway.operations import Live, perform_now
+from gateway.settings_care import RetentionSection
 from gateway.store import Store, StoreKeys, journal, purge, tables
 
 ROOT = Path(__file__).parents[2]

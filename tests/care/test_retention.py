@@ -12,13 +12,14 @@ import pytest
 import sqlalchemy as sa
 
 from gateway import operations, retention
+from gateway.asked import OperationError
 from gateway.audit.sealer import Sealer
 from gateway.audit.verify import rotated, verify_files
+from gateway.conf_load import load
 from gateway.core.model import RawMessage
 from gateway.host import Host
-from gateway.operations import Live, OperationError
-from gateway.settings import load
-from gateway.settings_model import RetentionSection
+from gateway.operations import Live
+from gateway.settings_care import RetentionSection
 from gateway.store import KeyGone, Store, StoreKeys, Tx, deliveries, journal, messages, purge, tables, vault
 
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,10 @@ import pytest
 from gateway import i18n
 from gateway.alarms import Alarms
 from gateway.chores import Chores
+from gateway.conf_load import load
 from gateway.core.roster import Duty, Roster
 from gateway.host import Host
-from gateway.settings import Config, load
+from gateway.settings import Config
 from gateway.store import Store, StoreKeys, journal
 
 ROOT = Path(__file__).parents[2]

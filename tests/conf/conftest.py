@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from gateway import i18n
+from gateway.conf_load import check
+from gateway.faults import ConfError
 from gateway.host import Host
-from gateway.settings import ConfError, check
 
 SHIPPED = Path(__file__).parents[2] / "conf"
 TODAY = date(2026, 6, 1)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway import init
+from gateway.conf_load import check
 from gateway.host import Host
 from gateway.secrets import Secrets
-from gateway.settings import Config, check
+from gateway.settings import Config
 
 TODAY = date(2026, 6, 1)
 COMMON = {

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import i18n
+from gateway.conf_load import load
 from gateway.core import roster_csv, roster_table
 from gateway.core.calendar import Calendar
 from gateway.core.directory import Directory, Office, Person
@@ -20,7 +21,6 @@ from gateway.core.roster import Duty, Roster, holes, needing, outside
 from gateway.core.roster_time import Wrong, moment
 from gateway.host import Host
 from gateway.roster_text import _words, faults_of, letters
-from gateway.settings import load
 
 ROOT = Path(__file__).parents[2]
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from gateway import i18n, init, roster_files, roster_import
 from gateway.cli import cli
+from gateway.conf_load import load as load_conf
 from gateway.roster_files import Unreadable, tables
-from gateway.settings import load as load_conf
 
 HEADS = {
     "en": ("office", "person", "from", "to", "order", "role", "shift"),

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 
 from gateway import i18n
+from gateway.cli import language
 from gateway.conf_docs import commented, page
 from gateway.conf_edit import set_key
+from gateway.conf_load import check, load
+from gateway.faults import ConfError
 from gateway.host import Host
-from gateway.settings import ConfError, Config, check, language, load
+from gateway.settings import Config
 from gateway.settings_model import GatewayFile
 
 ROOT = Path(__file__).parents[2]
@@ -215,11 +218,13 @@ def test_faults_are_told_in_chinese_too(conf: Path) -> None:
     assert all(any("\u4e00" <= c <= "\u9fff" for c in text) for text in texts), texts
 
 
-def test_the_language_is_known_before_anything_is_validated(conf: Path) -> None:
+def test_the_language_is_known_before_anything_is_validated(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GATEWAY_LANG", raising=False)
     assert language(conf) == "zh"
     (conf / "gateway.toml").write_text('[gateway]\nlang = "en"\ncity = 5\n', encoding="utf-8")
     assert language(conf) == "en"
-    assert language(conf / "nowhere") == "zh"
+    (conf / "gateway.toml").write_text("gateway = 5\n", encoding="utf-8")
+    assert language(conf) == language(conf / "nowhere") == "zh"
 
 
 def test_every_key_is_in_the_shipped_file_with_its_default() -> None:
@@ -267,7 +272,7 @@ def test_the_configuration_page_is_up_to_date() -> None:
 
 def test_check_is_quick() -> None:
     """In processor time: what else the machine does is not its fault."""
-    code = "from pathlib import Path; from gateway.host import Host; from gateway.settings import load\n"
+    code = "from pathlib import Path; from gateway.host import Host; from gateway.conf_load import load\n"
     code += "load(Path('conf'), Host.load())"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)

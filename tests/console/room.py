@@ -15,7 +15,7 @@ from gateway.console.app import Console
 from gateway.console.services import Services
 from gateway.core.model import Message, RawMessage
 from gateway.judging import Judged, judge
-from gateway.settings_model import ConsoleSection
+from gateway.settings_web import ConsoleSection
 from gateway.store import accounts
 from tests.people.desk import NIGHT, Desk
 

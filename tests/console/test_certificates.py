@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import certificates
-from gateway.operations import OperationError
-from gateway.settings_model import ConsoleSection
+from gateway.asked import OperationError
+from gateway.settings_web import ConsoleSection
 from gateway.web import Listener, bind
 from tests.console.authority import SERVER, Authority
 from tests.console.room import FORM, PASSWORD, Room

@@ -9,8 +9,8 @@ import msgspec
 import pyotp
 import pytest
 
+from gateway.asked import OperationError
 from gateway.core import events
-from gateway.operations import OperationError
 from gateway.store import accounts
 from tests.console.room import PASSWORD, Room, hashed
 

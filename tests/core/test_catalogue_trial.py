@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from gateway import i18n
 from gateway.cli import cli
+from gateway.conf_load import load
 from gateway.explain import Explainer, throwaway_key
 from gateway.host import Host
 from gateway.house import build
-from gateway.settings import load
 
 CONF = Path(__file__).parents[2] / "conf"
 CRASH = "白水县政府办：今日8时，白水县国道货车与客车相撞，造成1人死亡、1人受伤。"

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.asked import OperationError
 from gateway.conf_edit import set_key
 from gateway.demo.smsc import DemoSmsc
-from gateway.operations import OperationError
 from tests.faults.carriers import Carriers
 from tests.faults.daemon import Daemon, executed, forked
 from tests.faults.ledger import Ledger

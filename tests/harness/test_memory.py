@@ -22,8 +22,7 @@ from gateway.testing import (
     sample_incident,
 )
 from gateway_plugins.to_mail import MailSettings, ToMail
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 
 
 def test_the_clock_goes_on_when_told_and_never_back() -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from gateway import logs
 from gateway.conf_edit import set_key
-from gateway.settings_model import LogSection
+from gateway.settings_care import LogSection
 from tests.system.gate import Gate, Sink, mail, post_phone, send_mail
 
 ZONE = ZoneInfo("Asia/Shanghai")

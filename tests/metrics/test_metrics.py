@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import house as houses
 from gateway import preparing, register
 from gateway.alarms import Alarms
+from gateway.conf_load import load
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event, Message, RawMessage
 from gateway.core.space import Space
@@ -27,8 +28,7 @@ from gateway.explain import throwaway_key
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.metrics import Metrics
-from gateway.settings import load
-from gateway.settings_model import HttpSection
+from gateway.settings_web import HttpSection
 from gateway.store import Store, StoreKeys, journal, messages
 from gateway.web import Web
 from tests.system.gate import Gate, Sink, mail, send_mail

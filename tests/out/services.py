@@ -20,9 +20,10 @@ from cryptography.x509.oid import NameOID
 
 from gateway.alarms import Alarms
 from gateway.core.model import Incident, Report
-from gateway.dispatch import Backoff, Dispatcher, Rules
+from gateway.dispatch import Dispatcher
 from gateway.store import Store, StoreKeys, deliveries, incidents
 from gateway.testing import MemoryClock
+from gateway.trying import Backoff, Rules
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 WORDS = "今日9时20分，青山区幸福路一居民楼起火，1人死亡，3人受伤。"

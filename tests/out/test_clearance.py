@@ -11,11 +11,11 @@ import pytest
 
 from gateway import clearance, reading
 from gateway.api import Delivered
+from gateway.conf_load import load
 from gateway.core import render
 from gateway.core.directory import Directory
 from gateway.core.model import Address
 from gateway.host import Host
-from gateway.settings import load
 from gateway.store import deliveries, journal
 from gateway.testing import HttpPeer, MailSink, MemoryCarrier, MemoryClock, MemoryServices, memory_directory
 from gateway_plugins.to_dingtalk import ToDingtalk
@@ -24,11 +24,10 @@ from gateway_plugins.to_feishu import ToFeishu
 from gateway_plugins.to_gateway import GatewaySettings, ToGateway
 from gateway_plugins.to_mail import MailSettings, ToMail
 from gateway_plugins.to_print import PrintSettings, ToPrint
-from gateway_plugins.to_sms import Settings as SmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 from gateway_plugins.to_webhook import ToWebhook, WebhookSettings
 from gateway_plugins.to_wecom import ToWecom
-from tests.harness_peers import ipp
+from tests.harness.peers import ipp
 from tests.out.services import LOOPBACK, Queue
 
 SECRET = "赤松岭七号行动"
@@ -63,7 +62,7 @@ async def every_transport(clock: MemoryClock) -> AsyncIterator[tuple[dict[str, A
     robots = {**url, "url": http.url + "robot", "robots": {"duty": "robot"}}
     made = {
         "to_mail": ToMail("m", MailSettings(host="127.0.0.1", port=port, from_address="g@gateway.test"), services),
-        "to_sms": ToSms("s", SmsSettings(carrier="sms"), services),
+        "to_sms": ToSms("s", ToSmsSettings(carrier="sms"), services),
         "to_webhook": ToWebhook("w", WebhookSettings(url=http.url + "hook", **url), services),
         "to_gateway": ToGateway("g", GatewaySettings(name="city", gateways={"duty": http.url + "gateway"}, keys={"duty": "webhook-key"},
                                                      channel="x", **url), services),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from gateway import i18n
 from gateway.conf_edit import set_key
+from gateway.conf_load import load
 from gateway.doctor import reach
 from gateway.doctor.gather import _secrets
 from gateway.host import Host
-from gateway.settings import load
 from gateway.testing import HttpPeer
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.conf_load import load
 from gateway.host import Host
-from gateway.settings import Config, load
+from gateway.settings import Config
 from tests.papers.made import local
 
 ROOT = Path(__file__).parents[2]

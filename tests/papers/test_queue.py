@@ -17,13 +17,14 @@ from gateway import clearance, explain, house
 from gateway.alarms import Alarms
 from gateway.cli import cli
 from gateway.conf_edit import set_key
+from gateway.conf_load import load
 from gateway.core.directory import Directory
 from gateway.host import Host
 from gateway.house import House
 from gateway.init import write
 from gateway.papers import incident
 from gateway.papers.outgoing import Papers
-from gateway.settings import Config, load
+from gateway.settings import Config
 from gateway.store import Store, StoreKeys, deliveries, journal
 from tests.duty.conftest import City
 from tests.papers.conftest import DAY, ROOT

@@ -24,7 +24,7 @@ from gateway.standby import Standby
 from gateway.store import KeyGone, deliveries
 from gateway.testing import HttpPeer, MemoryClock, MemoryServices
 from gateway_plugins.to_print import PrintSettings, ToPrint
-from tests.harness_peers import ipp
+from tests.harness.peers import ipp
 from tests.people.desk import CRASH, Desk
 
 MARKED = "机密★10年\n续报〔2026〕0001：清水湾路口事故涉及某军事单位。"

@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import cli
+from gateway.conf_load import load
 from gateway.core.duty.matter import Judged
 from gateway.host import Host
-from gateway.settings import load
 from gateway.store import Store, StoreKeys, Tx
 from tests.papers.conftest import ROOT
 from tests.papers.made import case, local, put

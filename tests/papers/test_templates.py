@@ -9,10 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import cli
+from gateway.conf_load import check, load
 from gateway.faults import ConfError
 from gateway.host import Host
 from gateway.papers import incident, templates
-from gateway.settings import Config, check, load
+from gateway.settings import Config
 from tests.papers.conftest import DAY, ROOT, SAID
 
 

@@ -24,9 +24,8 @@ from ismg import ACTIVE_TEST, CONNECT, DELIVER, RESP, SUBMIT, TERMINATE, Ismg, d
 
 from gateway.api import Delivered, Delivery
 from gateway.testing import MemoryIntake, MemoryServices
-from gateway_plugins.sms_cmpp import Settings, SmsCmpp
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.sms_cmpp import CmppSettings, SmsCmpp
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 from tests.peers import judge
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +46,7 @@ async def session(version: Any) -> AsyncIterator[tuple[Ismg, SmsCmpp, MemoryInta
     await ismg.start()
     services = MemoryServices(at=NOW, secrets={"cmpp-secret": "s3cr3t"})
     sms = SmsCmpp(
-        "cmpp", Settings(port=ismg.port, sp_id="901234", secret="cmpp-secret", version=version, src_id="10690000"), services
+        "cmpp", CmppSettings(port=ismg.port, sp_id="901234", secret="cmpp-secret", version=version, src_id="10690000"), services
     )
     services.channels["cmpp"] = sms
     await sms.start(intake)

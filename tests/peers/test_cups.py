@@ -14,9 +14,10 @@ import pypdfium2
 import pytest
 
 from gateway.api import Delivered, Refused, TryLater
+from gateway.conf_load import load
 from gateway.host import Host
 from gateway.papers.outgoing import Papers
-from gateway.settings import Config, load
+from gateway.settings import Config
 from gateway.testing import MemoryClock, MemoryServices, sample_delivery
 from gateway_plugins.to_print import PrintSettings, ToPrint
 from tests.out.services import Queue

@@ -18,8 +18,7 @@ import pytest
 from gateway.api import Delivered, Delivery, RawMessage, TryLater
 from gateway.testing import MemoryIntake, MemoryServices
 from gateway_plugins.sms_spool import SmsSpool, SpoolSettings
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 from tests.peers.modem import Modem, deliver
 
 ROOT = Path(__file__).parents[2]

@@ -16,9 +16,8 @@ import pytest
 import pytest_asyncio
 
 from gateway.api import Delivered, Delivery, RawMessage, Receipt
-from gateway_plugins.sms_smpp import Settings, SmsSmpp
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.sms_smpp import SmppSettings, SmsSmpp
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / ".peers" / "npm" / "node_modules" / "smpp"
@@ -104,7 +103,7 @@ async def smsc(reactor: Any) -> AsyncIterator[NpmSmsc]:
 
 
 def channel(smsc: NpmSmsc, services: Services) -> SmsSmpp:
-    settings = Settings(port=smsc.port, system_id="gateway", password="smpp-password", reconnect_max=0.2, reconnect_min=0.1)
+    settings = SmppSettings(port=smsc.port, system_id="gateway", password="smpp-password", reconnect_max=0.2, reconnect_min=0.1)
     made = SmsSmpp("sms", settings, services)
     services.running["sms"] = made
     return made

@@ -23,9 +23,8 @@ from gateway.api import Delivered, Delivery, TryLater
 from gateway.demo.smsc import DemoSmsc
 from gateway.testing import MemoryIntake, MemoryServices
 from gateway_plugins.smpp.pdu import Status
-from gateway_plugins.sms_smpp import Settings, SmsSmpp
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.sms_smpp import SmppSettings, SmsSmpp
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 from tests.peers.kannel import bearerbox, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +84,7 @@ async def smpp34(role: str, port: int, words: list[str]) -> AsyncIterator[Peer]:
 async def channel(port: int, **more: Any) -> AsyncIterator[tuple[SmsSmpp, MemoryIntake, MemoryServices]]:
     services, intake = MemoryServices(at=NOW, secrets={"smpp-password": "peer-pw"}), MemoryIntake()
     quick = {"reconnect_min": 0.05, "reconnect_max": 0.2, **more}
-    sms = SmsSmpp("sms", Settings(port=port, system_id="gateway", password="smpp-password", **quick), services)
+    sms = SmsSmpp("sms", SmppSettings(port=port, system_id="gateway", password="smpp-password", **quick), services)
     services.channels["sms"] = sms
     await sms.start(intake)
     try:

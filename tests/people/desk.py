@@ -10,14 +10,14 @@ from typing import Any
 
 from gateway import house as houses
 from gateway import preparing, register
+from gateway.conf_load import load
 from gateway.core.model import Address, Incident, Message, RawMessage
 from gateway.duty import work
 from gateway.explain import throwaway_key
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.operations import Live, perform_now
-from gateway.settings import load
-from gateway.settings_model import LinksSection
+from gateway.settings_web import LinksSection
 from gateway.store import Store, StoreKeys, deliveries, incidents, journal, matters, messages
 
 ROOT = Path(__file__).parents[2]

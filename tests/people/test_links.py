@@ -16,7 +16,7 @@ from gateway.core.errors import StorageTrouble
 from gateway.duty import by_link, links
 from gateway.duty.link_page import MOST_BYTES, LinkPage
 from gateway.duty.throttle import Throttle
-from gateway.settings_model import LinksSection
+from gateway.settings_web import LinksSection
 from gateway.store import StoreKeys
 from gateway.web import Web
 from tests.people.desk import CRASH, INFORMANT, NIGHT, URL, Desk

@@ -14,10 +14,10 @@ import pytest
 import sqlalchemy as sa
 
 from gateway import i18n
+from gateway.asked import OperationError
 from gateway.cli import shift as shown
 from gateway.core.events import check, public
 from gateway.core.roster import Duty, Roster
-from gateway.operations import OperationError
 from gateway.store import handovers, journal
 from gateway.store.tables import vault
 from tests.people.desk import CRASH, NIGHT, ZONE, Desk

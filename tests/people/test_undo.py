@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.asked import OperationError
 from gateway.core.duty import undoing
 from gateway.core.events import EVENTS
-from gateway.operations import OperationError
 from tests.people.desk import CRASH, Desk
 
 CLERK = "李值班"

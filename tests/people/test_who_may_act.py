@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from gateway import house as houses
+from gateway.asked import OperationError
 from gateway.core.directory import Directory, Person
 from gateway.core.model import Message
-from gateway.operations import OperationError
 from tests.people.desk import CRASH, INFORMANT, Desk
 
 CLERK, SECOND, LEADER = "李值班", "马值班", "蔡主任"

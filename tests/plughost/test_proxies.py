@@ -15,14 +15,15 @@ import msgspec
 import pytest
 
 from gateway import house, i18n
+from gateway.conf_load import check, load
 from gateway.core.model import Delivery, Incident, Message, RawMessage, Report
 from gateway.core.outcomes import Delivered, TryLater
 from gateway.explain import Explainer, throwaway_key
+from gateway.faults import ConfError
 from gateway.host import Host
 from gateway.plughost import guard
 from gateway.plughost.child import PluginDown
 from gateway.plughost.hub import hub
-from gateway.settings import ConfError, check, load
 from gateway.settings_model import PluginsSection
 from gateway.workers import WorkerFailed, WorkerPool
 

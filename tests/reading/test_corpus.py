@@ -22,11 +22,11 @@ import msgspec
 import pytest
 
 from gateway import explain, house
+from gateway.conf_load import load
 from gateway.core.model import FIGURES
 from gateway.host import Host
 from gateway.reading.marking import find_marking
 from gateway.reading.normalise import normalise
-from gateway.settings import load
 from gateway.store import incidents
 
 CORPUS = Path(__file__).parent / "corpus"

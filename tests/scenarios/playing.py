@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 from gateway import explain, house
+from gateway.conf_load import load
 from gateway.host import Host
 from gateway.house import House
-from gateway.settings import load
 from gateway.simulate import run
 from tests.scenarios import timeline
 

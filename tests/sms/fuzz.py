@@ -94,7 +94,7 @@ def _smpp() -> Protocol:
         smpp.encode(smpp.Pdu(command=smpp.Command.ENQUIRE_LINK, sequence=8)),
         smpp.encode(smpp.Pdu(command=smpp.Command.DATA_SM, sequence=9, body=smpp.Data(), tlvs=((0x0424, content),))),
     )  # fmt: skip
-    channel = sms_smpp.SmsSmpp("fuzz", sms_smpp.Settings(system_id="g", password="p"), MemoryServices(at=NOW))
+    channel = sms_smpp.SmsSmpp("fuzz", sms_smpp.SmppSettings(system_id="g", password="p"), MemoryServices(at=NOW))
 
     def link(taken: Taken) -> Any:
         channel._intake = taken
@@ -124,7 +124,7 @@ def _cmpp(version: Any) -> Protocol:
         deliver(msg_fmt=15, msg_content=WORDS.encode("gb18030")), deliver(msg_fmt=0, msg_content=b"Bridge closed"),
         cmpp.encode(cmpp.Pdu(command=cmpp.Command.ACTIVE_TEST, sequence=8), version),
     )  # fmt: skip
-    channel = sms_cmpp.SmsCmpp("fuzz", sms_cmpp.Settings(sp_id="901234", secret="s"), MemoryServices(at=NOW))
+    channel = sms_cmpp.SmsCmpp("fuzz", sms_cmpp.CmppSettings(sp_id="901234", secret="s"), MemoryServices(at=NOW))
 
     def link(taken: Taken) -> Any:
         channel._intake = taken

@@ -12,7 +12,7 @@ from typing import Any
 from gateway.api import RawMessage
 from gateway.demo.smsc import DemoSmsc
 from gateway.testing import MemoryIntake, MemoryServices
-from gateway_plugins.sms_smpp import Settings, SmsSmpp
+from gateway_plugins.sms_smpp import SmppSettings, SmsSmpp
 
 PASSWORD = "s3cr3tpw"
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone(timedelta(hours=8)))
@@ -72,7 +72,7 @@ async def bench(password: str = PASSWORD, start: bool = True, **settings: Any) -
     await smsc.start("tcp:0:interface=127.0.0.1")
     services = MemoryServices(at=NOW, secrets={"smpp-password": password})
     quick = {"reconnect_min": 0.02, "reconnect_max": 0.05, "request_timeout": 2.0, **settings}
-    sms = SmsSmpp("sms", Settings(port=smsc.port, system_id="gateway", password="smpp-password", **quick), services)
+    sms = SmsSmpp("sms", SmppSettings(port=smsc.port, system_id="gateway", password="smpp-password", **quick), services)
     services.channels["sms"] = sms
     made = Bench(smsc, sms, Intake(), services)
     try:

@@ -30,11 +30,11 @@ from gateway_plugins.cmpp.pdu import (
     SubmitResp,
 )
 from gateway_plugins.cmpp.session import gateway_digest, source_digest
-from gateway_plugins.sms_cmpp import Settings, SmsCmpp
+from gateway_plugins.sms_cmpp import CmppSettings, SmsCmpp
 
 OCTET = st.integers(0, 255)
 VERSIONS = st.sampled_from(["2.0", "3.0"])
-SMS = SmsCmpp("cmpp", Settings(sp_id="901234", secret="cmpp-secret"))
+SMS = SmsCmpp("cmpp", CmppSettings(sp_id="901234", secret="cmpp-secret"))
 
 
 def words(longest: int) -> st.SearchStrategy[str]:

@@ -20,9 +20,8 @@ from sms_bench import Intake, until
 
 from gateway.api import Delivered, Delivery, Refused, TryLater
 from gateway.testing import MemoryServices
-from gateway_plugins.sms_cmpp import Settings, SmsCmpp
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.sms_cmpp import CmppSettings, SmsCmpp
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 
 pytestmark = pytest.mark.usefixtures("reactor")
 
@@ -48,7 +47,7 @@ async def bench(version: Any = "2.0", *, start: bool = True, secret: str = SECRE
     await ismg.start()
     services = MemoryServices(at=NOW, secrets={"cmpp-secret": secret})
     quick = {"reconnect_min": 0.02, "reconnect_max": 0.05, "request_timeout": 2.0, "src_id": "10690000", **settings}
-    sms = SmsCmpp("cmpp", Settings(port=ismg.port, sp_id="901234", secret="cmpp-secret", version=version, **quick), services)
+    sms = SmsCmpp("cmpp", CmppSettings(port=ismg.port, sp_id="901234", secret="cmpp-secret", version=version, **quick), services)
     services.channels["cmpp"] = sms
     made = Bench(ismg, sms, Intake(), services)
     try:

@@ -16,7 +16,7 @@ TEXT = (Path(__file__).parents[2] / "conf" / "channels.d" / "sms.toml").read_tex
 WAYS_IN, WAYS_OUT = TEXT.split("# 发", 1)
 
 
-@pytest.mark.parametrize(("section", "settings"), [(WAYS_IN, sms_smpp.Settings), (WAYS_OUT, to_sms.Settings)])
+@pytest.mark.parametrize(("section", "settings"), [(WAYS_IN, sms_smpp.SmppSettings), (WAYS_OUT, to_sms.ToSmsSettings)])
 def test_every_key_is_there_with_its_default(section: str, settings: Any) -> None:
     for name, field in settings.model_fields.items():
         assert f"# {field.description}\n" in section
@@ -28,12 +28,12 @@ def test_every_key_is_there_with_its_default(section: str, settings: Any) -> Non
 
 def test_what_is_set_is_taken() -> None:
     conf = tomllib.loads(TEXT)
-    for table, module in (("channel", sms_smpp), ("transport", to_sms)):
+    for table, settings in (("channel", sms_smpp.SmppSettings), ("transport", to_sms.ToSmsSettings)):
         values = {key: value for key, value in conf[table]["sms"].items() if key not in {"kind", "enabled"}}
-        module.Settings(**values)
+        settings(**values)
 
 
-OTHERS: dict[str, Any] = {"cmpp": sms_cmpp.Settings, "modem": sms_spool.SpoolSettings, "cloud": sms_http.HttpSmsSettings}
+OTHERS: dict[str, Any] = {"cmpp": sms_cmpp.CmppSettings, "modem": sms_spool.SpoolSettings, "cloud": sms_http.HttpSmsSettings}
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -69,4 +69,4 @@ def toml_plain(value: Any) -> Any:
 )
 def test_what_makes_no_sense_is_a_fault(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        sms_smpp.Settings(**{"system_id": "gateway", "password": "smpp-password", **wrong})
+        sms_smpp.SmppSettings(**{"system_id": "gateway", "password": "smpp-password", **wrong})

@@ -17,10 +17,12 @@ from sms_bench import NOW, PASSWORD, until
 
 from gateway.api import RawMessage
 from gateway.demo.smsc import DemoSmsc, deliver_sm
-from gateway.dispatch import Dispatcher, Rules, take_receipt
+from gateway.dispatch import Dispatcher
 from gateway.intake import Intake, take_in
+from gateway.settling import take_receipt
 from gateway.store import deliveries, messages
 from gateway.testing import MemoryServices
+from gateway.trying import Rules
 from gateway_plugins.carrier.session import endpoint
 from gateway_plugins.cmpp import inbound as cmpp_inbound
 from gateway_plugins.cmpp.pdu import Deliver
@@ -28,12 +30,9 @@ from gateway_plugins.smpp import inbound as smpp_inbound
 from gateway_plugins.smpp import text
 from gateway_plugins.smpp.pdu import Command, Pdu, Status
 from gateway_plugins.smpp.session import Session, SessionSettings
-from gateway_plugins.sms_cmpp import Settings as CmppSettings
-from gateway_plugins.sms_cmpp import SmsCmpp
-from gateway_plugins.sms_smpp import Settings as SmppSettings
-from gateway_plugins.sms_smpp import SmsSmpp
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.sms_cmpp import CmppSettings, SmsCmpp
+from gateway_plugins.sms_smpp import SmppSettings, SmsSmpp
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 from tests.peers.kannel import free_port
 from tests.test_dispatch import BACKOFF, Desk, rounds
 

@@ -23,8 +23,7 @@ from gateway.testing import HttpPeer, MemoryServices
 from gateway_plugins.sms_http import HttpSmsSettings, SmsHttp
 from gateway_plugins.smshttp.provider import Call
 from gateway_plugins.smshttp.providers import PROVIDERS
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 
 WORDS = "石桥县河湾村一处民房倒塌，两人被压。"
 TOKEN = "t0ken-of-the-test"

@@ -15,9 +15,9 @@ from gateway.api import Malformed, Part, RawMessage, Receipt
 from gateway.demo.smsc import deliver_sm, receipt_sm
 from gateway_plugins.smpp import inbound, text
 from gateway_plugins.smpp.pdu import Command, Pdu, Sm, Tag
-from gateway_plugins.sms_smpp import Settings, SmsSmpp
+from gateway_plugins.sms_smpp import SmppSettings, SmsSmpp
 
-SMS = SmsSmpp("sms", Settings(system_id="gateway", password="smpp-password"))
+SMS = SmsSmpp("sms", SmppSettings(system_id="gateway", password="smpp-password"))
 
 
 def pdu(sm: Sm, *tlvs: tuple[int, bytes]) -> Pdu:
@@ -104,7 +104,7 @@ def test_binary_content_is_unread_and_lies_are_flagged() -> None:
 
 def test_data_coding_0_is_what_the_conf_says() -> None:
     message = raw(Sm(short_message=b"\x00\xe9"))
-    latin = SmsSmpp("sms", Settings(system_id="gateway", password="smpp-password", default_alphabet="latin-1"))
+    latin = SmsSmpp("sms", SmppSettings(system_id="gateway", password="smpp-password", default_alphabet="latin-1"))
     assert latin.read(message).text == "\x00é"
 
 

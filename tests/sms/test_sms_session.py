@@ -288,9 +288,9 @@ async def test_stop_answers_what_is_in_hand_and_unbinds() -> None:
 
 def test_a_channel_made_to_read_cannot_start() -> None:
     from gateway_plugins.carrier.session import endpoint
-    from gateway_plugins.sms_smpp import Settings, SmsSmpp
+    from gateway_plugins.sms_smpp import SmppSettings, SmsSmpp
 
-    sms = SmsSmpp("sms", Settings(system_id="gateway", password="smpp-password"))
+    sms = SmsSmpp("sms", SmppSettings(system_id="gateway", password="smpp-password"))
     assert sms.health().state == "down"
     with pytest.raises(RuntimeError):
         asyncio.run(sms.start(None))  # type: ignore[arg-type]

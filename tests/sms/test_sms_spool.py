@@ -23,8 +23,7 @@ from gateway.api import Delivered, Delivery, Malformed, RawMessage, Refused, Try
 from gateway.testing import MemoryServices
 from gateway_plugins.sms_spool import SmsSpool, SpoolSettings
 from gateway_plugins.smsspool import files, guess
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
+from gateway_plugins.to_sms import ToSms, ToSmsSettings
 
 WORDS = "青山区供水管爆裂，三个小区停水，抢修人员已到场。"
 LABELS = ["", "UCS2", "UTF-8", "ISO", "GSM", "binary8"]
@@ -110,8 +109,8 @@ async def test_a_file_leaves_the_folder_only_when_it_is_stored(tmp_path: Path) -
         await until(lambda: not path.exists())
         (raw,) = s.intake.messages
         assert (raw.sender, raw.carrier_id, s.text(raw).text) == ("+8613900000021", "GSM1.a", WORDS)
-        await until((tmp_path / "incoming" / "done" / "GSM1.a").exists)
-        assert WORDS.encode("utf-16-be") not in (tmp_path / "incoming" / "done" / "GSM1.a").read_bytes()
+        done = tmp_path / "incoming" / "done" / "GSM1.a"
+        await until(lambda: done.exists() and WORDS.encode("utf-16-be") not in done.read_bytes())
 
 
 async def test_storage_trouble_leaves_the_file_and_a_crash_after_storing_only_repeats_it(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from gateway.api import Delivered, Delivery, Outcome, Refused, TryLater
 from gateway.testing import MemoryServices
 from gateway_plugins.smpp import text
 from gateway_plugins.smpp.pdu import Status
-from gateway_plugins.to_sms import Settings, ToSms, e164, taken
+from gateway_plugins.to_sms import ToSms, ToSmsSettings, e164, taken
 
 WORDS = "【快报】柳河县城关镇加油站起火，明火已灭，无人员伤亡，原因在查。" * 4 + "〔0123〕"
 
@@ -36,7 +36,7 @@ class Carrier:
 
 
 def transport(carrier: Carrier | None, **settings: Any) -> ToSms:
-    return ToSms("sms", Settings(carrier="sms", **settings), MemoryServices(channels={"sms": carrier}))
+    return ToSms("sms", ToSmsSettings(carrier="sms", **settings), MemoryServices(channels={"sms": carrier}))
 
 
 async def test_every_part_is_sent_and_every_id_comes_back() -> None:
@@ -109,7 +109,7 @@ async def test_the_long_text_where_there_is_no_short_one() -> None:
 @pytest.mark.usefixtures("reactor")
 async def test_through_the_session_and_a_throttling_smsc() -> None:
     async with bench() as b:
-        sms = ToSms("sms", Settings(carrier="sms"), b.services)
+        sms = ToSms("sms", ToSmsSettings(carrier="sms"), b.services)
         b.smsc.throttle = 1
         first = await sms.send(delivery())
         assert isinstance(first, TryLater)
@@ -124,7 +124,7 @@ async def test_through_the_session_and_a_throttling_smsc() -> None:
 @pytest.mark.usefixtures("reactor")
 async def test_through_the_session_when_the_smsc_is_gone() -> None:
     async with bench() as b:
-        sms = ToSms("sms", Settings(carrier="sms"), b.services)
+        sms = ToSms("sms", ToSmsSettings(carrier="sms"), b.services)
         await b.smsc.stop()
         await until(lambda: b.sms.health().state == "connecting")
         assert isinstance(await sms.send(delivery()), TryLater)
@@ -134,7 +134,7 @@ async def test_through_the_session_when_the_smsc_is_gone() -> None:
 async def test_a_number_that_the_smsc_refuses() -> None:
     async with bench() as b:
         b.smsc.submit_status = Status.ESME_RINVDSTADR
-        assert isinstance(await ToSms("sms", Settings(carrier="sms"), b.services).send(delivery()), Refused)
+        assert isinstance(await ToSms("sms", ToSmsSettings(carrier="sms"), b.services).send(delivery()), Refused)
 
 
 def test_the_sign_of_the_incident_is_in_the_last_part() -> None:

@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from gateway import house as houses
 from gateway import judging
 from gateway.alarms import Alarms
+from gateway.conf_load import load
 from gateway.core.model import Message, RawMessage
 from gateway.desk import Desk
-from gateway.dispatch import Backoff, Dispatcher, Rules
+from gateway.dispatch import Dispatcher
 from gateway.heartbeat import WORK, Heartbeat, asked_interval, turn
 from gateway.host import Host
 from gateway.intake import take_in
-from gateway.settings import load
 from gateway.store import Store, StoreKeys
+from gateway.trying import Backoff, Rules
 from gateway.workers import START_SECONDS
 
 ROOT = Path(__file__).parents[2]

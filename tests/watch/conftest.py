@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from gateway.alarms import Alarms
+from gateway.conf_load import load
 from gateway.core.duty.matter import Follow, Matter
 from gateway.core.model import Event, Incident, Report
 from gateway.core.outcomes import Delivered
 from gateway.host import Host
-from gateway.settings import Config, load
+from gateway.settings import Config
 from gateway.store import Store, StoreKeys, deliveries, incidents, journal, matters
 
 ROOT = Path(__file__).parents[2]

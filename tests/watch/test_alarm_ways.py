@@ -20,7 +20,7 @@ from gateway.core.alarming import Limits, Notice, WayOut
 from gateway.core.errors import StorageTrouble
 from gateway.core.outcomes import Refused, TryLater
 from gateway.settings import Config
-from gateway.settings_model import AlarmsSection
+from gateway.settings_care import AlarmsSection
 from gateway.store import Store, tables
 from tests.watch.conftest import START, Carrier, Clock, changed, emit, events
 

@@ -23,6 +23,7 @@ from gateway.alarm_ways import AlarmWays
 from gateway.alarms import Alarms
 from gateway.canary import Canaries
 from gateway.conf_edit import set_key
+from gateway.conf_load import load
 from gateway.core import canary
 from gateway.core.model import Message, RawMessage
 from gateway.demo.smsc import DemoSmsc
@@ -32,8 +33,7 @@ from gateway.faults import ConfError
 from gateway.host import Host
 from gateway.intake import Intake, take_in
 from gateway.secrets import Secrets
-from gateway.settings import load
-from gateway.settings_model import AlarmsSection, CanaryEntry
+from gateway.settings_care import AlarmsSection, CanaryEntry
 from gateway.store import Store, StoreKeys, deliveries, incidents, messages, notes
 from gateway.ways import Ways
 from tests.system.gate import free_base

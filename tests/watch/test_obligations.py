@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gateway import house, obligations, preparing, register
 from gateway.cli import cli
+from gateway.conf_load import load
 from gateway.core import obligations as core
 from gateway.core.directory import Directory, Person, Unit
 from gateway.core.model import Message, Occurred, RawMessage
@@ -26,7 +27,7 @@ from gateway.faults import ConfError
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.obligation_rules import ObligationsFile
-from gateway.settings import Config, load
+from gateway.settings import Config
 from gateway.store import Store, deliveries, messages
 from tests.watch.conftest import Clock, changed, events
 

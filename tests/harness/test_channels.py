@@ -1,10 +1,8 @@
-"""The harness on every bundled plugin."""
+"""The harness on every bundled channel."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,24 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.api import RawMessage
-from gateway.demo.smsc import DemoSmsc
-from gateway.host import Host
-from gateway.settings import load
-from gateway.testing import (
-    HTTP_MODES,
-    ChannelCase,
-    HttpPeer,
-    MemoryIntake,
-    MemoryServices,
-    PeerMode,
-    TcpPeer,
-    boundary_moments,
-    check_channel,
-    check_faults,
-    check_router,
-    check_transport,
-    sample_delivery,
-)
+from gateway.testing import ChannelCase, MemoryIntake, MemoryServices, TcpPeer, check_channel, sample_delivery
 from gateway_plugins.cmpp.inbound import CMPP_TYPE
 from gateway_plugins.email_imap import EmailImap
 from gateway_plugins.email_pop3 import EmailPop3
@@ -43,28 +24,16 @@ from gateway_plugins.levels import wire
 from gateway_plugins.phone_log import PhoneLog, PhoneLogSettings
 from gateway_plugins.phone_mail import PhoneMail, PhoneMailSettings
 from gateway_plugins.phone_transcript import PhoneSettings, PhoneTranscript
-from gateway_plugins.route_offices import RouteOffices
 from gateway_plugins.smpp import text
 from gateway_plugins.smpp.inbound import SMPP_TYPE
-from gateway_plugins.sms_cmpp import Settings as CmppSettings
-from gateway_plugins.sms_cmpp import SmsCmpp
+from gateway_plugins.sms_cmpp import CmppSettings, SmsCmpp
 from gateway_plugins.sms_http import HttpSmsSettings, SmsHttp
-from gateway_plugins.sms_smpp import Settings as SmsSettings
 from gateway_plugins.sms_smpp import SmsSmpp
 from gateway_plugins.sms_spool import SmsSpool, SpoolSettings
 from gateway_plugins.smsspool.files import PART_TYPE
-from gateway_plugins.to_dingtalk import ToDingtalk
-from gateway_plugins.to_fax import FaxSettings, ToFax
-from gateway_plugins.to_feishu import ToFeishu
-from gateway_plugins.to_gateway import ToGateway
-from gateway_plugins.to_mail import MailSettings, ToMail
-from gateway_plugins.to_print import PrintSettings, ToPrint
-from gateway_plugins.to_sms import Settings as ToSmsSettings
-from gateway_plugins.to_sms import ToSms
-from gateway_plugins.to_webhook import ToWebhook
-from gateway_plugins.to_wecom import ToWecom
-from tests import harness_peers as peers
+from tests.harness import peers
 from tests.mail.odd_boxes import OddImap, OddPop3
+from tests.sms.ismg import Ismg
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=timezone(timedelta(hours=8)))
 WORDS = "石桥县河湾村一处民房倒塌，两人被压，消防已到场。"
@@ -85,9 +54,6 @@ def mail(charset: str = "gb18030", pages: bool = False) -> bytes:
     if pages:
         made.add_attachment(b"II*\0", maintype="image", subtype="tiff", filename="fax.tif")
     return made.as_bytes()
-
-
-# The bundled channels.
 
 
 async def test_email_smtp() -> None:
@@ -161,7 +127,7 @@ async def test_fax_mail() -> None:
 async def test_sms_smpp() -> None:
     part = text.split(WORDS, 1)[0]
     body = json.dumps({"data_coding": 8, "short_message": part.data.hex()}).encode()
-    async with smsc() as (centre, settings, services):
+    async with peers.smsc() as (centre, settings, services):
         cases = [ChannelCase(raw("sms", body, SMPP_TYPE), WORDS)]
         bodies = [WORDS.encode(), (WORDS * 4).encode()]
         await check_channel(SmsSmpp, settings, cases, services=services, send=peers.sms(centre), bodies=bodies)
@@ -169,7 +135,7 @@ async def test_sms_smpp() -> None:
 
 @pytest.mark.usefixtures("reactor")
 async def test_sms_cmpp() -> None:
-    ismg = peers.Ismg()
+    ismg = Ismg()
     await ismg.start()
     try:
         settings = CmppSettings(
@@ -291,72 +257,6 @@ async def test_from_gateway() -> None:
     )  # fmt: skip
 
 
-# The bundled transports.
-
-
-async def test_to_mail() -> None:
-    peer = peers.MailPeer()
-    await peer.start()
-    settings = MailSettings(
-        port=peer.port, from_address="gateway@gateway.test", security="none", timeout_seconds=0.3,
-        username="", password="",
-    )  # fmt: skip
-    try:
-        modes: list[PeerMode] = ["ok", "later", "refuse", "rubbish", "hang", "down"]
-        await check_transport(ToMail, settings, peer=peer.be, received=peer.received, modes=modes)
-    finally:
-        await peer.stop()
-
-
-async def test_to_mail_on_a_bad_line() -> None:
-    async def nothing(*_given: Any) -> bool:
-        return False
-
-    peer = TcpPeer(nothing)
-    settings = MailSettings(port=await peer.start(), from_address="gateway@gateway.test", security="none", timeout_seconds=0.3)
-    try:
-        await check_faults(ToMail, settings, peer=peer.be)
-    finally:
-        await peer.stop()
-
-
-@pytest.mark.usefixtures("reactor")
-async def test_to_sms() -> None:
-    async with smsc() as (centre, settings, services):
-        carrier = SmsSmpp("sms", settings, services)
-        services.channels["sms"] = carrier
-        await carrier.start(MemoryIntake())
-        peer = peers.SmsPeer(centre, lambda: carrier.health().state == "up")
-        try:
-            await check_transport(
-                ToSms, ToSmsSettings(carrier="sms"), peer=peer.be, received=peer.received, services=services,
-                address="13900000021",
-            )  # fmt: skip
-        finally:
-            await carrier.stop()
-
-
-async def test_to_webhook() -> None:
-    await posts(ToWebhook, HttpPeer())
-
-
-async def test_to_wecom() -> None:
-    await posts(ToWecom, HttpPeer(peers.chat("errcode", 45009, 45002)), robots={"duty@gateway.test": "robot"})
-
-
-async def test_to_dingtalk() -> None:
-    await posts(ToDingtalk, HttpPeer(peers.chat("errcode", 130101, 430102)), robots={"duty@gateway.test": "robot"})
-
-
-async def test_to_feishu() -> None:
-    await posts(ToFeishu, HttpPeer(peers.chat("code", 11232, 9499)), robots={"duty@gateway.test": "robot"})
-
-
-async def test_to_gateway() -> None:
-    named = {"gateways": {"duty@gateway.test": "URL"}, "keys": {"duty@gateway.test": "webhook-key"}}
-    await posts(ToGateway, HttpPeer(), name="jiangzhou", channel="gateways", **named)
-
-
 async def test_fax_jobs() -> None:
     hfaxd = peers.Hfaxd()
     peer = TcpPeer(hfaxd.talk)
@@ -366,87 +266,3 @@ async def test_fax_jobs() -> None:
         await check_channel(FaxJobs, settings, [], services=MemoryServices())
     finally:
         await peer.stop()
-
-
-async def test_to_fax() -> None:
-    hfaxd = peers.Hfaxd()
-    peer = TcpPeer(hfaxd.talk)
-    await peer.start()
-    services = MemoryServices()
-    services.channels["hylafax"] = FaxJobs("hylafax", FaxJobsSettings(port=peer.port, timeout_seconds=1), services)
-    try:
-        await check_transport(
-            ToFax, FaxSettings(carrier="hylafax"), peer=peer.be, received=peer.received, services=services,
-            address="0999-8820003", seen=lambda: "".join(hfaxd.parameters),
-            modes=("ok", "later", "refuse", "rubbish", "slow", "hang", "closes", "down"),
-        )  # fmt: skip
-    finally:
-        await services.channels["hylafax"].stop()
-        await peer.stop()
-
-
-async def test_to_print() -> None:
-    peer = HttpPeer(peers.ipp())
-    await peer.start()
-    settings = PrintSettings(printers={"duty": f"ipp://127.0.0.1:{peer.port}/printers/duty"}, timeout_seconds=1)
-    try:
-        await check_transport(
-            ToPrint, settings, peer=peer.be, received=peer.received, address="duty", modes=HTTP_MODES,
-            seen=lambda: "".join(body.decode("latin-1") for _head, body in peer.requests),
-        )  # fmt: skip
-    finally:
-        await peer.stop()
-
-
-async def posts(cls: Any, peer: HttpPeer, **settings: Any) -> None:
-    """The harness on a transport that posts. Its clock goes on by ten minutes at each look, so that no rate limit is met."""
-    clock = peers.HurryingClock()
-    services = MemoryServices(secrets={"webhook-key": "whsec_" + "a2V5" * 8}, clock=clock)
-    await peer.start()
-    given: dict[str, Any] = {"url": peer.url.rstrip("/"), "timeout_seconds": 0.5, "allow_http": True, "allow_networks": ("127.0.0.1/32",), **settings}
-    if "gateways" in given:
-        given["gateways"] = dict.fromkeys(given["gateways"], given.pop("url"))
-    try:
-        await check_transport(
-            cls, cls.Settings(**given), peer=peer.be, received=peer.received, services=services,
-            modes=HTTP_MODES,
-            seen=lambda: "".join(head + body.decode("utf-8", "replace") for head, body in peer.requests),
-        )  # fmt: skip
-    finally:
-        await peer.stop()
-
-
-# The bundled router, with the routes of the example city.
-
-
-def test_route_offices() -> None:
-    root = Path(__file__).parent.parent / "conf"
-    config = load(root, Host.load(root))
-    (router,) = config.routers
-    assert router.cls is RouteOffices
-    check_router(RouteOffices, router.settings, directory=config.directory)
-    check_router(RouteOffices, router.settings, directory=config.directory, moments=boundary_moments(config.calendar))
-
-
-@asynccontextmanager
-async def smsc() -> AsyncIterator[tuple[DemoSmsc, SmsSettings, MemoryServices]]:
-    centre = DemoSmsc("gateway", "s3cr3tpw")
-    await centre.start("tcp:0:interface=127.0.0.1")
-    settings = SmsSettings(
-        port=centre.port,
-        system_id="gateway",
-        password="smpp-password",
-        reconnect_min=0.02,
-        reconnect_max=0.05,
-        request_timeout=0.5,
-    )
-    try:
-        yield centre, settings, MemoryServices(secrets={"smpp-password": "s3cr3tpw"})
-    finally:
-        await centre.stop()
-
-
-def test_every_bundled_plugin_is_tried_here() -> None:
-    kinds = Host.load().kinds
-    tried = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
-    assert {kind for hook in kinds for kind in kinds[hook]} <= tried

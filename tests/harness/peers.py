@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from gateway.demo.mailsink import DemoMailSink
 from gateway.demo.smsc import DemoSmsc
-from gateway.testing import Answer, MemoryClock, PeerMode
+from gateway.testing import Answer, MemoryClock, MemoryServices, PeerMode
 from gateway_plugins.httpout import signing
 from gateway_plugins.levels import wire
 from gateway_plugins.smpp.pdu import Command, Status
+from gateway_plugins.sms_smpp import SmppSettings
 from tests.sms.ismg import Ismg, deliver_body
 
 
@@ -283,3 +285,22 @@ def chat(code: str, throttled: int, refused: int) -> Mapping[PeerMode, tuple[int
         return 200, json.dumps({code: number}).encode()
 
     return {"ok": said(0), "slow": said(0), "later": said(-1), "throttle": said(throttled), "error": said(-1), "refuse": said(refused)}
+
+
+@asynccontextmanager
+async def smsc() -> AsyncIterator[tuple[DemoSmsc, SmppSettings, MemoryServices]]:
+    """An SMS centre that runs, how to bind to it, and services that know the password."""
+    centre = DemoSmsc("gateway", "s3cr3tpw")
+    await centre.start("tcp:0:interface=127.0.0.1")
+    settings = SmppSettings(
+        port=centre.port,
+        system_id="gateway",
+        password="smpp-password",
+        reconnect_min=0.02,
+        reconnect_max=0.05,
+        request_timeout=0.5,
+    )
+    try:
+        yield centre, settings, MemoryServices(secrets={"smpp-password": "s3cr3tpw"})
+    finally:
+        await centre.stop()
