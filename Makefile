@@ -41,7 +41,7 @@ test-browser: setup
 	@sh .ci/peers/browser.sh
 	@$(BIN)/python -m pytest tests/browser
 
-# MACHINES: kills, points, cuts, storage, upsets, order and their controls; default: all. docs/faults.md tells what ROUNDS counts.
+# MACHINES: kills, points, cuts, storage, upsets, order, postgres and their controls; default: all. docs/faults.md tells what ROUNDS counts.
 faults: setup
 	@sh .ci/peers/faults.sh
 	@$(BIN)/python -m tests.faults $(MACHINES) $(if $(ROUNDS),--rounds $(ROUNDS)) --seed $(or $(SEED),1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import service
-from tests.faults import cuts, daemon, kills, ledger, order, points, storage, upsets
+from tests.faults import cuts, daemon, kills, ledger, order, points, servers, storage, upsets
 
 MACHINES: dict[str, Any] = {
     "kills": kills.run,
@@ -19,6 +19,7 @@ MACHINES: dict[str, Any] = {
     "storage": storage.run,
     "upsets": upsets.run,
     "order": order.run,
+    "postgres": servers.run,
 }
 CONTROLS: dict[str, Any] = {
     "kills-control": kills.control,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -18,7 +17,7 @@ import sqlalchemy as sa
 from gateway.core.model import RawMessage
 from gateway.secrets import Secrets
 from gateway.store import Store, StoreKeys, messages
-from gateway.store.tables import incidents
+from gateway.store.tables import deliveries, incidents
 from gateway_plugins.smpp import inbound
 from tests.faults import broken
 from tests.faults.stand import Stand
@@ -119,8 +118,7 @@ def judge(stand: Stand, machine: str, rounds: int, *, least: int) -> Verdict:
 
 def _on_disk(stand: Stand) -> dict[str, list[dict[str, Any]]]:
     """Every stored message by the token in its unsealed text."""
-    keys = StoreKeys.load(Secrets(stand.gate.conf / "secrets").path("store-key"))
-    store = Store.open(f"sqlite:///{stand.state}/gateway.db", keys, lambda: datetime.now(UTC))
+    store = _opened(stand)
     by_token: dict[str, list[dict[str, Any]]] = defaultdict(list)
     wanted = set(stand.ledger.acknowledged)
     try:
@@ -137,6 +135,11 @@ def _on_disk(stand: Stand) -> dict[str, list[dict[str, Any]]]:
     finally:
         store.close()
     return by_token
+
+
+def _opened(stand: Stand) -> Store:
+    keys = StoreKeys.load(Secrets(stand.gate.conf / "secrets").path("store-key"))
+    return Store.open(stand.store, keys, lambda: datetime.now(UTC))
 
 
 def _text(raw: RawMessage) -> str:
@@ -166,13 +169,16 @@ def _at_the_sinks(stand: Stand, found: Verdict) -> set[str]:
             if first[delivery] != about:
                 found.wrong.append(f"delivery {delivery} came again as {about}, first {first[delivery]}")
         first[delivery] = about
-    for sent in stand.smsc.sent:
-        seen |= _tokens(sent.text)
-    with sqlite3.connect(f"file:{stand.state}/gateway.db?mode=ro", uri=True) as db:
-        mails = "SELECT id FROM deliveries WHERE state IN ('delivered', 'acknowledged') AND transport = 'mail'"
-        missing = [row[0] for row in db.execute(mails) if row[0] not in first]
-        texts = "SELECT refs FROM deliveries WHERE state IN ('delivered', 'acknowledged') AND transport = 'sms'"
-        parts = sum(len(msgspec.json.decode(row[0])) for row in db.execute(texts))
+    for text in stand.smsc.sent:
+        seen |= _tokens(text.text)
+    there = sa.select(deliveries).where(deliveries.c.state.in_(("delivered", "acknowledged")))
+    store = _opened(stand)
+    try:
+        sent = store.read_now(lambda tx: tx.all(there))
+    finally:
+        store.close()
+    missing = [row.id for row in sent if row.transport == "mail" and row.id not in first]
+    parts = sum(len(msgspec.json.decode(row.refs)) for row in sent if row.transport == "sms")
     found.undelivered += [f"delivery {one} is said to be delivered and the sink has none" for one in missing]
     if parts > len(stand.smsc.submitted):
         found.undelivered.append(f"{parts} parts of texts are said to be delivered, the SMSC has {len(stand.smsc.submitted)}")

@@ -22,17 +22,20 @@ from tests.faults.ledger import Ledger
 from tests.system.gate import Gate, Sink
 
 READY_SECONDS = 60.0
+RESTART_SECONDS = 2.0
+"""RestartSec of systemd/gateway.service."""
 
 
 class Stand:
     """Made by ``stand``. ``again`` holds every measured time to accept again, in seconds."""
 
-    def __init__(self, folder: Path, state: Path | None, seed: int, environ: dict[str, str]) -> None:
+    def __init__(self, folder: Path, state: Path | None, seed: int, environ: dict[str, str], store: str) -> None:
         self.folder = folder
         self.gate = Gate(folder)
         self.gate.env |= environ
         self.state = state or self.gate.state
-        self._configure(state)
+        self.store = store or f"sqlite:///{self.state}/gateway.db"
+        self._configure(state, store)
         self.ledger = Ledger()
         self.again: list[float] = []
         self.sink = Sink(self.gate.base + 5)
@@ -41,8 +44,9 @@ class Stand:
         self.process: Daemon | None = None
         self.exec = bool(os.environ.get("FAULTS_EXEC"))
 
-    def _configure(self, state: Path | None) -> None:
+    def _configure(self, state: Path | None, store: str) -> None:
         gateway = [] if state is None else [(("gateway", "state"), str(state))]
+        gateway += [(("gateway", "store"), store)] if store else []
         cloud = [(("channel", "cloud", "enabled"), True), (("channel", "cloud", "port"), self.gate.base + 6)]
         for name, settings in (("gateway.toml", gateway), ("channels.d/cloud.toml", cloud)):
             file = self.gate.conf / name
@@ -59,6 +63,12 @@ class Stand:
             self.process = executed(conf, log, env, how, before)
         else:
             self.process = await asyncio.to_thread(forked, conf, log, env, how)
+
+    async def restarted(self, *how: str, before: tuple[str, ...] = ()) -> None:
+        """Start a daemon that ended anew, as the unit says."""
+        await self.kill()
+        await asyncio.sleep(RESTART_SECONDS)
+        await self.launch(*how, before=before)
 
     async def up(self, since: float | None = None, seconds: float = READY_SECONDS, *, note: bool = True) -> float:
         """Wait until all four channels have had a yes again; how long after ``since`` (default: now) that was."""
@@ -163,10 +173,13 @@ class Died(AssertionError):
 
 
 @asynccontextmanager
-async def stand(seed: int, *, state: Path | None = None, environ: dict[str, str] | None = None) -> AsyncIterator[Stand]:
-    """A fresh stand; everything it started is ended and its folder is gone at the end."""
+async def stand(
+    seed: int, *, state: Path | None = None, environ: dict[str, str] | None = None, store: str = ""
+) -> AsyncIterator[Stand]:
+    """A fresh stand; everything it started is ended and its folder is gone at the end. ``store``: the address of its data base,
+    where that is not a file beside its state."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-faults-"))
-    made = Stand(folder, state, seed, environ or {})
+    made = Stand(folder, state, seed, environ or {}, store)
     made.sink.start()
     await made.smsc.start(f"tcp:{made.gate.base + 4}:interface=127.0.0.1")
     made.carriers.start()

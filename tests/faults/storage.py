@@ -18,8 +18,6 @@ from tests.faults.disk import Disk
 from tests.faults.judge import Verdict, judge
 from tests.faults.stand import Died, Stand, stand
 
-RESTART_SECONDS = 2.0
-"""RestartSec of systemd/gateway.service."""
 SHORTEST, LONGEST = 1.0, 3.0
 STRIKES_WITHIN = 30.0
 """Seconds after which a fault that has hit nothing, a checkpoint that did not come, is given up."""
@@ -109,7 +107,7 @@ async def _faults(
             await one.settled()
             break
         except Died:  # a while after the sync that failed, when it has told of it
-            await _systemd(one, before)
+            await one.restarted("often-checkpoints", before=before)
     await one.kill(signal.SIGTERM)
     found = await asyncio.to_thread(judge, one, "storage faults", len(names), least=8 * len(names))
     found.kinds = figures
@@ -131,7 +129,7 @@ async def _fault(
     while (left := until - time.monotonic()) > 0:
         if await one.dead(left):
             figure["restarts"] += 1
-            await _systemd(one, before)
+            await one.restarted("often-checkpoints", before=before)
         elif until - began < STRIKES_WITHIN and not await asyncio.to_thread(struck):
             one.carriers.allow(1)
             until += SHORTEST
@@ -144,15 +142,8 @@ async def _fault(
             took = await one.up(since=gone)
         except Died:
             figure["restarts"] += 1
-            await _systemd(one, before)
+            await one.restarted("often-checkpoints", before=before)
     return took
-
-
-async def _systemd(one: Stand, before: tuple[str, ...]) -> None:
-    """Start a daemon that ended anew, as the unit says. What the fault did to it must not keep it from coming up."""
-    await one.kill()
-    await asyncio.sleep(RESTART_SECONDS)
-    await one.launch("often-checkpoints", before=before)
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ def run(machine: str, path: Path) -> tuple[int, dict[str, object]]:
     return done.returncode, json.loads(figures.read_text())
 
 
-@pytest.mark.parametrize("machine", ["kills", "points", "cuts", "storage", "upsets", "order"])
+@pytest.mark.parametrize("machine", ["kills", "points", "cuts", "storage", "upsets", "order", "postgres"])
 def test_nothing_acknowledged_is_lost(machine: str, tmp_path: Path) -> None:
     code, found = run(machine, tmp_path)
     assert found["acknowledged"]
