@@ -73,7 +73,7 @@ async def client(root: Path, port: int) -> None:
     store = Store.open(f"sqlite:///{root / 'bench.db'}", StoreKeys(os.urandom(32)), clock=now)
     sealer = Sealer(store, root / "audit.jsonl", now)
     intake = Intake(
-        store, clock=now, max_bytes=1 << 20, repeat_seconds=3600, alarms=Alarms(store, now), wake=lambda: None,
+        store, clock=now, max_bytes=1 << 20, repeat_seconds=3600, alarms=Alarms(store, now), wake=lambda channel, of: None,
         take_receipt=lambda _tx, _receipt, _now: None, wake_dispatch=lambda: None,
     )  # fmt: skip
     channel = EmailSmtp("mail", EmailSettings(port=port, addresses=("report@gateway.test",)), MemoryServices())

@@ -26,6 +26,7 @@ from gateway.house import House
 from gateway.i18n import _
 from gateway.judging import Judged, judge
 from gateway.store import Stale, Store, Tx, journal, messages, parts, precedence
+from gateway.store.writer import is_trouble
 from gateway.telling import unquoted
 from gateway.workers import START_SECONDS, NotJudged, WorkerFailed, WorkerPool
 
@@ -44,7 +45,7 @@ IN_ONE_LANE = ("fax",)
 IDLE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 GIVEN_WAY = 0.05
-"""Seconds that a lane gives way to carriers, at most, behind a text."""
+"""Seconds that a lane gives way to carriers, at most, behind a text or what it had in hand."""
 
 
 class Lane(NamedTuple):
@@ -121,10 +122,12 @@ class Desk:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def wake(self) -> None:
-        """Something was accepted."""
-        for event in self._awake.values():
-            event.set()
+    def wake(self, channel: str | None = None, of: int | None = None) -> None:
+        """Something was accepted: on that kind of channel, in that class; who does not say wakes every lane. Each that wakes
+        looks into the store."""
+        for lane, event in self._awake.items():
+            if channel in (None, lane.channel) and (of is None or lane.precedence in (None, of)):
+                event.set()
 
     async def _lane(self, lane: Lane) -> None:
         while not self._stopping.is_set():
@@ -150,10 +153,12 @@ class Desk:
         rows = _bounded(rows)
         if not rows:
             return False
-        house = self.house
+        house, began = self.house, monotonic()
+        opened = await self._store.read(lambda tx: [_opened(tx, row.id) for row in rows])
         reading: list[asyncio.Task[preparing.Prepared]] = [
-            asyncio.create_task(self._prepare(house, row, lane.later)) for row in rows
+            asyncio.create_task(self._prepare(house, row, raw, lane.later)) for row, raw in zip(rows, opened, strict=True)
         ]
+        del opened
         taking: list[asyncio.Task[None]] = []
         try:
             # Read side by side, taken in order: each is handed to the writer as soon as those before it are, and the writer
@@ -171,6 +176,9 @@ class Desk:
             await asyncio.gather(*every, return_exceptions=True)
         self._wake_dispatch()
         self.wake_time()
+        if self.carriers():
+            # Turn and turn about: as long as these took it is theirs.
+            await self.rest(min(monotonic() - began, GIVEN_WAY))
         return True
 
     def _patience(self, rows: Sequence[messages.MessageRow], ahead: Mapping[str, int], later: bool) -> float:
@@ -183,14 +191,12 @@ class Desk:
                 seconds += (count + ahead.get(name, 0)) * (pool.seconds + START_SECONDS) / pool.size
         return seconds
 
-    async def _prepare(self, house: House, row: messages.MessageRow, later: bool) -> preparing.Prepared:
+    async def _prepare(
+        self, house: House, row: messages.MessageRow, raw: RawMessage | Exception, later: bool
+    ) -> preparing.Prepared:
         """Whatever a message holds, this returns something that can be taken; only storage trouble is raised."""
-        try:
-            raw = await self._store.read(lambda tx: messages.raw(tx, row.id))
-        except StorageTrouble:
-            raise
-        except Exception as error:
-            why = _("the stored bytes cannot be opened: {error}").format(error=type(error).__name__)
+        if isinstance(raw, Exception):
+            why = _("the stored bytes cannot be opened: {error}").format(error=type(raw).__name__)
             self._alarms.raise_("desk", why=why, message=row.id)
             return preparing.blank(_("the stored bytes cannot be opened"))
         try:
@@ -329,6 +335,16 @@ class Desk:
             data = {"via": one.via, "have": one.have, "parts": one.total, "completes": one.completes}
             journal.emit(tx, Event(at=now, event="partial_released", message=one.id, data=data))
         return released
+
+
+def _opened(tx: Tx, message: str) -> RawMessage | Exception:
+    """A message as it came, or why its stored bytes cannot be opened. Storage trouble is raised."""
+    try:
+        return messages.raw(tx, message)
+    except Exception as error:
+        if is_trouble(error):
+            raise
+        return error
 
 
 def _parse(later: bool) -> str:

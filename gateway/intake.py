@@ -21,7 +21,8 @@ LARGE_BYTES = 1024 * 1024
 
 
 class Intake:
-    """What channels are given. ``wake`` is called after each commit so that the desk looks at once."""
+    """What channels are given. ``wake`` is called after each commit, with the kind of channel and the class of the sender, so
+    that the desk looks at once."""
 
     def __init__(
         self,
@@ -31,7 +32,7 @@ class Intake:
         max_bytes: int,
         repeat_seconds: float,
         alarms: Alarms,
-        wake: Callable[[], None],
+        wake: Callable[[str, int], None],
         take_receipt: Callable[[Tx, Receipt, datetime], None],
         wake_dispatch: Callable[[], None],
     ) -> None:
@@ -73,7 +74,7 @@ class Intake:
         finally:
             self.in_hand -= 1
         self.on_accepted(monotonic() - began)
-        self._wake()
+        self._wake(raw.channel, precedence.of_sender(raw.sender, self.known))
         return accepted
 
     async def receipt(self, receipt: Receipt) -> None:

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import house as houses
+from gateway.conf_load import load
 from gateway.core.model import Attachment, Message, RawMessage
 from gateway.host import Host
 from gateway.judging import Judged, Packed, Rules, judge
-from gateway.settings import load
 from gateway.workers import NotJudged, WorkerFailed, WorkerPool
 from gateway_plugins.email_smtp import EmailSettings, EmailSmtp
 from tests.reading.test_boundaries import MESSAGES

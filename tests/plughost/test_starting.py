@@ -87,7 +87,11 @@ def write(conf: Path, flag: Path) -> None:  # noqa: F811
     (conf / "channels.d" / "frail.toml").write_text(text)
 
 
-async def test_a_process_that_ends_leaves_no_dead_descriptor_to_the_next() -> None:
+def test_a_process_that_ends_leaves_no_dead_descriptor_to_the_next() -> None:
+    asyncio.run(_descriptors())  # on asyncio's own loop, as the guards
+
+
+async def _descriptors() -> None:
     async def serve(_call: Any) -> bytes:
         return b""
 
@@ -99,7 +103,8 @@ async def test_a_process_that_ends_leaves_no_dead_descriptor_to_the_next() -> No
         child.end("test")
         time.sleep(0.3)
         await until(lambda child=child: child.process.stderr.closed)
-        assert not any([asyncio.get_running_loop().remove_reader(number) for number in numbers]), "none is listened to any more"
+        listened = set(asyncio.get_running_loop()._selector.get_map())  # type: ignore[attr-defined]
+        assert not listened & set(numbers)
 
 
 async def test_what_could_not_start_after_a_crash_is_tried_again_and_not_used_before(

@@ -58,7 +58,7 @@ class Line:
             self.channel = SmsCmpp("sms", CmppSettings(sp_id="901234", secret="s", **quick), self.services)
         self.services.channels["sms"] = self.channel
         self.intake = Intake(
-            desk.store, clock=desk.clock, max_bytes=100_000, repeat_seconds=86_400, alarms=desk.alarms, wake=lambda: None,
+            desk.store, clock=desk.clock, max_bytes=100_000, repeat_seconds=86_400, alarms=desk.alarms, wake=lambda channel, of: None,
             take_receipt=lambda tx, receipt, now: take_receipt(tx, receipt, now, BACKOFF, RULES), wake_dispatch=lambda: None,
         )  # fmt: skip
         to_sms: Any = ToSms("sms", ToSmsSettings(carrier="sms"), self.services)
