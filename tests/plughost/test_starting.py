@@ -24,7 +24,7 @@ from gateway.plughost.hub import hub
 from gateway.plughost.wire import Load, Made, Told, pack, unpack
 from gateway.telling import tell
 from gateway.ways import _told
-from tests.plughost.test_proxies import DELIVERY, Kept, conf, english, made  # noqa: F401 - fixtures
+from tests.plughost.test_proxies import DELIVERY, Kept, conf, english, made, until  # noqa: F401 - fixtures
 from tests.system.gate import Gate
 
 WORDS = "云台区仓库起火三人死亡"
@@ -64,13 +64,6 @@ def transports(): return [Out]
 @hookimpl
 def channels(): return [In]
 """
-
-
-async def until(look: Any, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture
