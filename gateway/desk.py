@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 import msgspec
+from sqlalchemy.exc import DBAPIError
 
 from gateway import gist, preparing, register
 from gateway.alarms import Alarms
@@ -24,9 +25,8 @@ from gateway.core.model import Attachment, Event, Message, RawMessage
 from gateway.heartbeat import WORK, Here, unwatched
 from gateway.house import House
 from gateway.i18n import _
-from gateway.judging import Judged, judge
+from gateway.judging import Judged, judge, look
 from gateway.store import Stale, Store, Tx, journal, messages, parts, precedence
-from gateway.store.writer import is_trouble
 from gateway.telling import unquoted
 from gateway.workers import START_SECONDS, NotJudged, WorkerFailed, WorkerPool
 
@@ -154,7 +154,7 @@ class Desk:
         if not rows:
             return False
         house, began = self.house, monotonic()
-        opened = await self._store.read(lambda tx: [_opened(tx, row.id) for row in rows])
+        opened = await self._open(rows)
         reading: list[asyncio.Task[preparing.Prepared]] = [
             asyncio.create_task(self._prepare(house, row, raw, lane.later)) for row, raw in zip(rows, opened, strict=True)
         ]
@@ -180,6 +180,16 @@ class Desk:
             # Turn and turn about: as long as these took it is theirs.
             await self.rest(min(monotonic() - began, GIVEN_WAY))
         return True
+
+    async def _open(self, rows: Sequence[messages.MessageRow]) -> list[RawMessage | Exception]:
+        """The messages as they came, or why the stored bytes of one cannot be opened."""
+        try:
+            return await self._store.read(lambda tx: [_opened(tx, row.id) for row in rows])
+        except StorageTrouble:
+            raise
+        except Exception as error:
+            # A statement that failed takes the transaction with it, and with that the rows behind its own.
+            return [error] if len(rows) == 1 else [(await self._open([row]))[0] for row in rows]
 
     def _patience(self, rows: Sequence[messages.MessageRow], ahead: Mapping[str, int], later: bool) -> float:
         """The seconds that the workers may rightly take for ``rows``, behind the calls ``ahead`` of them: each call has its own
@@ -261,8 +271,15 @@ class Desk:
         if not _long(message):
             return message  # type: ignore[no-any-return]
         envelope = msgspec.structs.replace(raw, body=b"")
-        with self._at_work(_parse(later)) as pool:
-            return await pool.judged(house.rules, envelope, message=message, flags=flags)
+        try:
+            with self._at_work(_parse(later)) as pool:
+                return await pool.judged(house.rules, envelope, message=message, flags=flags)
+        except WorkerFailed:
+            # What it holds is here, and a marking in it must not be missed for want of a worker.
+            looked = await asyncio.to_thread(look, house.rules, envelope, message, raw.meta, flags)
+            if looked.marking:
+                return looked
+            raise
 
     @contextlib.contextmanager
     def _at_work(self, name: str) -> Iterator[WorkerPool]:
@@ -338,12 +355,12 @@ class Desk:
 
 
 def _opened(tx: Tx, message: str) -> RawMessage | Exception:
-    """A message as it came, or why its stored bytes cannot be opened. Storage trouble is raised."""
+    """A message as it came, or why its stored bytes cannot be opened. What the data base raises is raised."""
     try:
         return messages.raw(tx, message)
+    except (StorageTrouble, DBAPIError):
+        raise
     except Exception as error:
-        if is_trouble(error):
-            raise
         return error
 
 
@@ -363,7 +380,8 @@ def _calls(channel: Any, size: int, later: bool) -> Iterator[str]:
     name = _pool(channel, size, later)
     if name is not None:
         yield name
-    if channel is not None and (hasattr(channel, "read_apart") or (name is None and size > INLINE_CHARS)):
+    # Octets may hold more characters than they are: GSM's have seven bits.
+    if channel is not None and (hasattr(channel, "read_apart") or (name is None and size * 8 > INLINE_CHARS * 7)):
         yield _parse(later)
     if getattr(channel, "vouches", False):
         yield _parse(later)

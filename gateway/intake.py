@@ -63,6 +63,7 @@ class Intake:
         if why := self.shut():
             raise StorageTrouble(why)
         now, began = self._clock(), monotonic()
+        of = precedence.of_sender(raw.sender, self.known)
         repeat = repeat_within(self._repeat, self.is_person(raw.sender))
         self.in_hand += 1
         try:
@@ -73,8 +74,9 @@ class Intake:
             raise
         finally:
             self.in_hand -= 1
+            # Also where nobody waits for the answer any more: it may have been stored all the same.
+            self._wake(raw.channel, of)
         self.on_accepted(monotonic() - began)
-        self._wake(raw.channel, precedence.of_sender(raw.sender, self.known))
         return accepted
 
     async def receipt(self, receipt: Receipt) -> None:

@@ -198,9 +198,11 @@ class Service:
             clock=self.now,
             alarms=self.alarms,
         )
+        built = self.build(config)
+        built.rules.packed()  # now, and not on the loop for the first message
         self.desk = Desk(
             self.store,
-            self.build(config),
+            built,
             self.ways.readers,
             self.pools,
             clock=self.now,

@@ -43,7 +43,7 @@ def main() -> None:
     _write(answers, Ready(pid=os.getpid()))
     while (frame := _frame(jobs)) is not None:
         done = _serve(frame, memory)
-        _write(answers, done)
+        _write(answers, msgspec.structs.replace(done, rules=next(iter(_rules), "")))
 
 
 def _limit(memory: int, nice: int) -> None:
@@ -88,8 +88,9 @@ def _done(job: Job) -> Done:
         message = channel.read(job.raw)
     if job.rules is None:
         return Done(message=message)
+    rules = _rules[job.rules.name]
     try:
-        return Done(judged=judge(_rules[job.rules.name], job.raw, message, job.raw.meta, job.flags))
+        return Done(judged=judge(rules, job.raw, message, job.raw.meta, job.flags))
     except MemoryError:
         raise
     except Exception as error:
@@ -101,7 +102,7 @@ _rules: dict[str, Rules] = {}
 
 
 def _take_over(packed: Packed) -> None:
-    """Judge by other rules from now on. A process that cannot ends: the daemon believes that it has them."""
+    """Judge by other rules from now on. A process that cannot ends."""
     try:
         rules = packed.unpacked()
     except BaseException:

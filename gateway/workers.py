@@ -90,7 +90,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Done(msgspec.Struct, frozen=True, kw_only=True):
     """The answer: a message (``judged`` where rules came along, ``flags`` where it was asked to vouch, ``picture`` where for a
     page), or ``why`` there is none, or the kind of what judging raised (``odd``). ``spent`` asks for a fresh process: memory has
-    grown too far."""
+    grown too far. ``rules`` names those that the process has now."""
 
     message: Message | None = None
     judged: Judged | None = None
@@ -99,6 +99,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     picture: Attachment | None = None
     why: str | None = None
     spent: bool = False
+    rules: str = ""
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +122,7 @@ class _Worker:
         self.stdout = process.stdout
         self.calls = 0
         self.rules = ""
-        """The name of the rules that it has: those of the last call that needed any."""
+        """The name of the rules that it has, as it said itself."""
 
     @property
     def alive(self) -> bool:
@@ -134,23 +135,21 @@ class _Worker:
         return await self.stdout.readexactly(size)
 
     async def call(self, job: Job) -> Done:
-        rules = job.rules
-        if rules is not None and rules.name == self.rules:
+        if job.rules is not None and job.rules.name == self.rules:
             job = msgspec.structs.replace(job, rules=Packed(self.rules))
-        elif rules is not None:
-            self.rules = rules.name
         frame = _encode(job)
         self.stdin.write(FRAME.pack(len(frame)))
         self.stdin.write(frame)
         del frame  # large ones lie in memory often enough
         await self.stdin.drain()
         self.calls += 1
-        return _done.decode(await self.frame())
+        done = _done.decode(await self.frame())
+        self.rules = done.rules
+        return done
 
     async def end(self) -> None:
         """Kill and reap; harmless when it is dead already."""
         if self.process.returncode is None:
-            # Not Process.kill(): that polls, and would take the exit status away from asyncio's own watcher.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGKILL)
         self.stdin.close()

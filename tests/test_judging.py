@@ -177,3 +177,14 @@ def test_a_worker_holds_nothing_of_the_directory_but_names_and_counties() -> Non
     assert held.units and all(unit == type(unit)(name=unit.name, county=unit.county) for unit in held.units.values())
     phones = [p.phone for office in CONFIG.directory.offices for p in office.persons if p.phone]
     assert phones and not any(phone.encode() in RULES.packed().data for phone in phones)
+
+
+def test_a_job_that_cannot_be_understood_costs_no_other(run: Run) -> None:
+    made = WorkerPool("parse", 1, 128, 20.0)
+    told = Message(text="青山区一仓库起火，2人死亡。")
+    try:
+        with pytest.raises(WorkerFailed, match="ValidationError"):
+            run(made.judged(RULES, raw(), message=Message(text="x", sender=7)))  # type: ignore[arg-type]
+        assert run(made.judged(RULES, raw(), message=told)) == judge(RULES, raw(), told, {})
+    finally:
+        run(made.stop())

@@ -1,5 +1,5 @@
-"""The store on a PostgreSQL server, under load from four channels at once: kill -9 of the daemon, and of the server's processes while
-the daemon goes on. Every answer must be a temporary one, and it takes again by itself once the server is back."""
+"""The store on a PostgreSQL server, under load from four channels at once: kill -9 of the daemon, and a server that is stopped at once
+(``pg_ctl -m immediate``: without a checkpoint, it recovers at its start) while the daemon goes on. Every answer must be a temporary one, and it takes again by itself once the server is back."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import signal
 import time
 from random import Random
 
+from tests.faults import ledger
 from tests.faults.judge import Verdict, judge
-from tests.faults.ledger import AGAIN_WITHIN
 from tests.faults.stand import Died, Stand, stand
 from tests.store.postgres import Cluster, cluster
 
@@ -41,7 +41,7 @@ async def _batch(server: Cluster, deaths: int, seed: int, random: Random) -> Ver
             # The first two are one of each, whatever chance says.
             if number == 0 or (number > 1 and random.random() < 0.5):
                 took = await _server_dies(one, server, random.uniform(*GONE))
-                if took > AGAIN_WITHIN:
+                if took > ledger.AGAIN_WITHIN:
                     slow.append(f"accepting again took {took:.2f} s behind the server's end")
             else:
                 await one.kill()
