@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.core.calendar import fixed
 from gateway.judging import Rules, reporting
 from gateway.settings import Config
 
@@ -44,8 +45,8 @@ class House:
         return frozenset(one.name for one in self.config.transports if getattr(one.settings, "form", "") == "paper")
 
     def local(self, at: datetime) -> datetime:
-        """``at`` in the city's own time."""
-        return at.astimezone(ZoneInfo(self.config.timezone))
+        """``at`` in the city's own time, as an instant that can be reckoned with."""
+        return fixed(at.astimezone(ZoneInfo(self.config.timezone)))
 
     @property
     def asks(self) -> bool:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from gateway import __version__, accounts, operations_care, operations_register, phone_log
 from gateway.asked import OperationError
+from gateway.core.calendar import fixed
 from gateway.core.model import Event
 from gateway.duty import acts, people, shift, undoing
 from gateway.house import House
@@ -42,7 +43,7 @@ class Live:
 
     def now(self) -> datetime:
         """The present instant with the city's offset."""
-        return datetime.now(ZoneInfo(self.config.timezone))
+        return fixed(datetime.now(ZoneInfo(self.config.timezone)))
 
     def shown(self, at: datetime | None) -> str | None:
         """An instant for an output: ISO 8601 with the city's offset."""

@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ from gateway.conf_book import Book
 from gateway.console.server import Server as ConsoleServer
 from gateway.console.services import Services
 from gateway.control import ControlServer
+from gateway.core.calendar import fixed
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
 from gateway.desk import Desk
@@ -76,13 +77,6 @@ FIRST_SEAL = 600.0
 def utc_now() -> datetime:
     """The present instant."""
     return datetime.now(UTC)
-
-
-def fixed(at: datetime) -> datetime:
-    """The same instant with its offset as it is. With a zone's name Python reckons in wall time: two minutes before three
-    o'clock of the day when summer time begins would be an hour later."""
-    offset = at.utcoffset()
-    return at if offset is None else at.replace(tzinfo=timezone(offset))
 
 
 class AlreadyRunning(RuntimeError):

@@ -8,13 +8,20 @@ always on duty, and says so by ``known=False``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 DAY = 24 * 60
 """Minutes of a day; an interval may end there (24:00)."""
+
+
+def fixed(at: datetime) -> datetime:
+    """The same instant with its offset as it is. With a zone's name Python reckons in wall time: two minutes before three
+    o'clock of the day when summer time begins would be an hour later, and half an hour after two when it ends an hour ago."""
+    offset = at.utcoffset()
+    return at if offset is None else at.replace(tzinfo=timezone(offset))
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -66,7 +73,7 @@ class Calendar(Struct, frozen=True, kw_only=True):
             for minute in edges:
                 edge = datetime.combine(day, time(minute // 60, minute % 60), zone)
                 if edge > at and self.moment(edge).working != moment.working:
-                    return edge
+                    return fixed(edge)
         return None
 
     def working(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:

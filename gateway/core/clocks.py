@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from gateway.core.calendar import fixed
 from gateway.core.model import Occurred
 from gateway.core.parsing import Table
 
@@ -108,7 +109,7 @@ def anchor(occurred: Occurred | None, first_received: datetime, timezone: str) -
         local = datetime.strptime(occurred.value, _FORMS[occurred.precision])
     except ValueError:
         return first_received, True
-    start = local.replace(tzinfo=ZoneInfo(timezone))
+    start = fixed(local.replace(tzinfo=ZoneInfo(timezone)))
     if start > first_received:
         return first_received, True
     return start, occurred.precision != "minute"
