@@ -19,6 +19,7 @@ from pydantic import field_validator
 from gateway.api import Delivered, Delivery, Field, Outcome, Refused, SecretName, Services, TryLater, _, hookimpl
 from gateway_plugins.paper.sheet import NoFont, PaperSettings, TooLong, font_file, pages
 
+LOOK_AGAIN_SECONDS = 0.5
 NAME = "jibao "
 """Before the delivery's id in a job's name: by it a job whose answer was lost is found again."""
 GOES_ON = frozenset({3, 5})
@@ -186,9 +187,12 @@ class _Queue:
         return job
 
     async def find(self, name: str) -> int | None:
-        """The job of that name, unless it was cancelled or given up."""
+        """The job of that name, unless it was cancelled or given up. A server that is just done with it may have it in neither of
+        its lists for a moment, so that both are asked for twice before it is printed again."""
         wanted = {"requested-attributes": ["job-id", "job-name", "job-state"]}
-        for which in ("not-completed", "completed"):
+        for number, which in enumerate(("not-completed", "completed") * 2):
+            if number == 2:
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
             for one in (await self._ask("GET_JOBS", {"which-jobs": which, **wanted})).get("jobs") or []:
                 if one.get("job-name") == name and one.get("job-state") not in (7, 8):
                     return int(one["job-id"])
