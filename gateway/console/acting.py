@@ -90,7 +90,6 @@ ACTS: tuple[Act, ...] = (
     Act(name="undo", right="handle", title="take back", whole=True, fields=(
         Field(name="entry", label="what is taken back", choices="undoable"), REASON)),
 )  # fmt: skip
-BY_NAME: Mapping[str, Act] = {act.name: act for act in ACTS}
 
 
 class Changed(OperationError):

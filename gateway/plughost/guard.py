@@ -39,7 +39,7 @@ FLOOD_SECONDS = 0.5
 BURST_SECONDS = 2
 """So many seconds' worth of messages are taken without a wait."""
 ACCEPTS = 16
-"""Messages of one plugin on their way into the store at once: a burst of one takes little from the others' commits."""
+"""Messages of one plugin on their way into the store at once: enough for what waited for a second to share few commits."""
 BEATS = 5
 """Pings within the time in which a plugin has to answer one."""
 

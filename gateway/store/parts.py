@@ -114,15 +114,6 @@ def release_partial(tx: Tx, older_than: datetime, now: datetime, *, limit: int =
     return made
 
 
-def next_partial(tx: Tx) -> datetime | None:
-    """When the last part came of the message that has waited longest for the rest."""
-    asked = sa.select(sa.func.min(part_groups.c.last_at)).where(
-        part_groups.c.state.in_(("open", "partial")), part_groups.c.have > part_groups.c.released
-    )
-    found = tx.scalar(asked)
-    return None if found is None else instant(found)
-
-
 def _new_group(tx: Tx, raw: RawMessage, group_id: str, key: str, now: datetime) -> None:
     assert raw.part is not None
     tx.insert(

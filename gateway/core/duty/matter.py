@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -256,7 +256,6 @@ class Shut(Struct, frozen=True, kw_only=True):
 Effect = Note | Send | Settle | Warn | Shut
 Turn = tuple[Matter, tuple[Effect, ...]]
 Due = tuple[datetime, Callable[[Matter, Given], Turn]]
-Concern = Callable[[Matter, Given], Iterator[Due]]
 
 
 def swap(many: tuple[Any, ...], old: Any, **changes: Any) -> tuple[Any, ...]:
