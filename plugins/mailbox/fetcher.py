@@ -197,7 +197,8 @@ class Fetcher:
         running = self._hand.do(partial(call, *given))
         limit = None if seconds is None else seconds or self.settings.timeout_seconds * 1.5
         try:
-            return await asyncio.wait_for(asyncio.shield(running), limit)
+            async with asyncio.timeout(limit):
+                return await asyncio.shield(running)
         except TimeoutError:
             await self._broken(running)
             raise BoxError(_("the server takes longer than {seconds:g} s").format(seconds=limit or 0)) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -30,6 +31,17 @@ TROUBLE = (IMAPClientError, OSError, EOFError, ValueError, LookupError, TypeErro
 """What a server that talks nonsense can make the library raise."""
 
 
+class _Client(IMAPClient):  # type: ignore[misc]
+    """IMAPClient, whose wait for news asks the socket alone, which what came in one piece with the answer to IDLE has left."""
+
+    def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> Any:
+        # The socket does not block here, so that this takes what is there, in the buffer or under TLS, and waits for nothing.
+        with contextlib.suppress(ssl.SSLWantReadError):
+            if self._imap.file.peek(1):
+                return True
+        return super()._poll_socket(sock, timeout)
+
+
 class ImapBox:
     """One mailbox; ``open`` may be called again after ``close``."""
 
@@ -47,7 +59,7 @@ class ImapBox:
         s = self.settings
         with _told(_("no IMAP server at {host}").format(host=s.host)):
             tls = s.security == "tls"
-            client = IMAPClient(
+            client = _Client(
                 s.host, port=s.port or (993 if tls else 143), ssl=tls, ssl_context=tls_context(s) if tls else None,
                 timeout=SocketTimeout(connect=s.timeout_seconds, read=s.timeout_seconds),
             )  # fmt: skip
@@ -79,6 +91,8 @@ class ImapBox:
 
     def new(self, most: int) -> list[Item]:
         client = self._open()
+        # The library keeps all that a session was ever told, which may be months; what it is told from here on is for ``wait``.
+        _untagged(client).clear()
         with _told(_("the mailbox cannot be searched")):
             wanted = ["UNDELETED", "UNSEEN"] if self.settings.after == "seen" else ["UNDELETED"]
             uids = sorted(int(uid) for uid in client.search(wanted))[:most]
@@ -123,6 +137,9 @@ class ImapBox:
         with _told(_("the connection was lost")):
             if not client.has_capability("IDLE"):
                 return False
+            if "EXISTS" in _untagged(client):
+                # A mail behind the last search was told of in the answer to some command: IDLE does not tell of it again.
+                return True
             client.idle()
             left = self.settings.idle_seconds
             while left > 0:
@@ -163,6 +180,12 @@ def _told(why: str) -> Iterator[None]:
     except TROUBLE as error:
         kind = _("no answer in time") if isinstance(error, TimeoutError) else type(error).__name__
         raise BoxError(why, kind) from error
+
+
+def _untagged(client: IMAPClient) -> dict[str, list[Any]]:
+    """What the server told besides what it was asked, by its name, for as long as the library has kept it."""
+    kept: dict[str, list[Any]] = client._imap.untagged_responses
+    return kept
 
 
 def _bounded(client: IMAPClient, limit: int) -> None:

@@ -38,7 +38,7 @@ class ImapSettings(BoxSettings):
         "move", description="what becomes of a mail once it is stored: moved to move_to, marked as seen, or deleted"
     )
     move_to: str = Field("Gateway", description="where stored mails go; made where it is not there")
-    idle_seconds: float = Field(300, gt=0, description="the longest wait for the server to tell of new mail (IDLE) before a look")
+    idle_seconds: float = Field(30, gt=0, description="the longest wait for the server to tell of new mail (IDLE) before a look")
 
 
 class Pop3Settings(BoxSettings):

@@ -81,7 +81,22 @@ class OddServer(ABC):
 
 
 class OddImap(OddServer):
-    greeting = b"* OK [CAPABILITY IMAP4rev1 MOVE] ready\r\n"
+    """``late`` is when it tells of a mail that comes behind a search: in the answer to a move (moved), or in one piece with that to IDLE (idling)."""
+
+    late = ""
+
+    @property
+    def greeting(self) -> bytes:  # type: ignore[override]
+        return b"* OK [CAPABILITY IMAP4rev1 MOVE%s] ready\r\n" % self._idle
+
+    @property
+    def _idle(self) -> bytes:
+        return b" IDLE" if self.late else b""
+
+    def _comes(self) -> bytes:
+        """The late mail is there from now on."""
+        self.late, self.mails[2] = "told", BODY
+        return b"* %d EXISTS\r\n" % len(self.mails)
 
     async def _command(self, line: str, writer: asyncio.StreamWriter) -> None:
         tag, _, said = line.partition(" ")
@@ -95,7 +110,7 @@ class OddImap(OddServer):
             writer.close()
             raise ConnectionResetError
         if verb.startswith("CAPABILITY"):
-            out = b"* CAPABILITY IMAP4rev1 MOVE\r\n"
+            out = b"* CAPABILITY IMAP4rev1 MOVE%s\r\n" % self._idle
         elif verb.startswith("LIST"):
             out = b'* LIST () "/" "Gateway"\r\n'
         elif verb.startswith("SELECT"):
@@ -106,11 +121,17 @@ class OddImap(OddServer):
             out = b"* SEARCH " + " ".join(map(str, self.mails)).encode() + b"\r\n"
             if self.mode == "rubbish-search":
                 out = b"* SEARCH one two (((\r\n"
+        elif verb.startswith("IDLE"):
+            self.tag = tag
+            await self._say(writer, b"+ idling\r\n" + (self._comes() if self.late == "idling" and not self.mails else b""))
+            return
+        elif verb == "" and tag == "DONE":
+            tag = self.tag
         elif verb.startswith("UID FETCH") and "RFC822.SIZE" in verb:
             for uid in self.mails:
                 out += f"* {uid} FETCH (UID {uid} RFC822.SIZE {len(self.mails[uid])})\r\n".encode()
             if self.mode == "rubbish-fetch":
-                out = b"* 1 FETCH (UID 1 RFC822.SIZE {{{ \"\r\n"
+                out = b'* 1 FETCH (UID 1 RFC822.SIZE {{{ "\r\n'
         elif verb.startswith("UID FETCH"):
             uid = int(said.split()[2])
             if uid in self.mails:
@@ -119,6 +140,8 @@ class OddImap(OddServer):
                 await self._mail(uid, head, self.mails[uid], b")\r\n", writer)
         elif verb.startswith(("UID MOVE", "UID STORE")):
             self.mails.pop(int(said.split()[2]), None)
+            if self.late == "moved" and not self.mails:
+                out = self._comes()
         await self._say(writer, out + f"{tag} OK done\r\n".encode())
 
 

@@ -120,15 +120,24 @@ async def test_what_becomes_of_a_stored_mail(dovecot: Dovecot, services: FakeSer
     assert len(intake.messages) == 1
 
 
-async def test_idle_tells_of_a_new_mail_at_once(dovecot: Dovecot, services: FakeServices) -> None:
-    channel, intake = imap(dovecot, services, poll_seconds=600), FakeIntake()
-    await channel.start(intake)
-    await until(lambda: channel.health().state == "up")
-    for number in range(3):
-        await asyncio.sleep(0.5)
-        dovecot.put(mail(number))
-        await until(lambda n=number: len(intake.messages) == n + 1, seconds=10)
-    await channel.stop()
+@pytest.mark.parametrize("security", ["none", "tls"])
+async def test_idle_tells_of_a_new_mail_at_once(services: FakeServices, certificate: tuple[Path, Path], security: str) -> None:
+    dovecot = Dovecot(certificate=certificate)
+    await dovecot.start()
+    try:
+        port = dovecot.imaps if security == "tls" else dovecot.imap
+        channel = imap(dovecot, services, security=security, port=port, verify=False, poll_seconds=600, idle_seconds=600)
+        intake = FakeIntake()
+        await channel.start(intake)
+        await until(lambda: channel.health().state == "up")
+        # At whatever moment it comes: while the server waits, and just before the wait begins.
+        for number, pause in enumerate((0.5, 0, 0, 0.01, 0.03, 0.05, 0.1, 0.5)):
+            await asyncio.sleep(pause)
+            dovecot.put(mail(number))
+            await until(lambda n=number: len(intake.messages) == n + 1, seconds=30)
+        await channel.stop()
+    finally:
+        await dovecot.close()
 
 
 async def test_where_idle_and_move_are_not_offered(services: FakeServices) -> None:
