@@ -128,7 +128,8 @@ class AlarmWays:
                 self.on_error(error)
             await asyncio.sleep(PAUSE)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), EVERY)
+                async with asyncio.timeout(EVERY):
+                    await self._awake.wait()
 
     async def look(self) -> None:
         """Tell what is to be told now. Raises ``StorageTrouble`` after what needs no store was told."""
@@ -258,7 +259,8 @@ class AlarmWays:
             transport = self._transports.get(way.transport)
             if transport is None:
                 raise _NotTaken(_("transport {name} is not configured").format(name=way.transport))
-            outcome = await asyncio.wait_for(transport.send(self._delivery(way, notice, id_)), SEND_SECONDS)
+            async with asyncio.timeout(SEND_SECONDS):
+                outcome = await transport.send(self._delivery(way, notice, id_))
             if not isinstance(outcome, Delivered):
                 raise _NotTaken(str(getattr(outcome, "why", type(outcome).__name__)))
             return True
@@ -276,7 +278,8 @@ class AlarmWays:
             *conf.command, stdin=asyncio.subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
         )
         try:
-            await asyncio.wait_for(process.communicate(f"{text}\n".encode()), conf.command_seconds)
+            async with asyncio.timeout(conf.command_seconds):
+                await process.communicate(f"{text}\n".encode())
         except TimeoutError:
             raise _NotTaken(_("no end within {seconds} s").format(seconds=f"{conf.command_seconds:g}")) from None
         finally:

@@ -81,7 +81,8 @@ class Canaries:
             subject=text, text=text, short_text=text,
         )  # fmt: skip
         try:
-            outcome = await asyncio.wait_for(transport.send(delivery), SEND_SECONDS) if transport is not None else None
+            async with asyncio.timeout(SEND_SECONDS):
+                outcome = await transport.send(delivery) if transport is not None else None
         except Exception as error:
             log.warning("canary %s could not be sent: %s", entry.name, type(error).__name__)
             return False

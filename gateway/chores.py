@@ -82,7 +82,8 @@ class Chores:
                 self.on_error(error)
                 self._alarms.raise_("retention", why=_("a daily pass failed: {error}").format(error=type(error).__name__))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), EVERY)
+                async with asyncio.timeout(EVERY):
+                    await self._awake.wait()
 
     async def look(self) -> None:
         """Do what is due. Raises ``StorageTrouble``."""

@@ -137,7 +137,8 @@ class Desk:
                 if await self._batch(lane):
                     continue
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._awake[lane].wait(), IDLE_SECONDS)
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await self._awake[lane].wait()
             except StorageTrouble as trouble:
                 self._alarms.raise_("storage", why=str(trouble), name=lane.name)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -341,7 +342,8 @@ class Desk:
                 why = _("the parts of long messages cannot be released: {error}").format(error=type(error).__name__)
                 self._alarms.raise_("storage", why=why)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), min(self.house.config.limits.parts_seconds / 4, IDLE_SECONDS))
+                async with asyncio.timeout(min(self.house.config.limits.parts_seconds / 4, IDLE_SECONDS)):
+                    await self._stopping.wait()
 
     def _overdue_parts(self, tx: Tx) -> list[parts.Released]:
         now = self._clock()

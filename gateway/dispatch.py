@@ -130,7 +130,8 @@ class Dispatcher:
                 self.on_error(error)
                 wait = 1.0
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._awake.wait()
 
     async def _forget(self, now: datetime) -> None:
         """Once a day: receipts that no delivery ever asked for."""
@@ -252,7 +253,8 @@ class Dispatcher:
             self._alarms.raise_("secrecy", why=why, delivery=row.id, transport=row.transport, destination=row.destination)
             return Refused(why)
         try:
-            outcome = await asyncio.wait_for(transport.send(delivery), self._rules.send_timeout)
+            async with asyncio.timeout(self._rules.send_timeout):
+                outcome = await transport.send(delivery)
         except TimeoutError:
             return TryLater(_("no answer within {seconds:g} s").format(seconds=self._rules.send_timeout))
         except asyncio.CancelledError:

@@ -379,7 +379,8 @@ class Service:
                 await asyncio.sleep(SEAL_RETRY)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._committed.wait(), SEAL_IDLE)
+                async with asyncio.timeout(SEAL_IDLE):
+                    await self._committed.wait()
 
     async def stop(self) -> None:
         """Stop taking, finish what is in hand, seal the last events, close the store."""

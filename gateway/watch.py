@@ -74,7 +74,8 @@ class Watch:
             if await self._turn(self.look):
                 await self._turn(self._canaries.look)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), every)
+                async with asyncio.timeout(every):
+                    await self._stopping.wait()
 
     async def _turn(self, part: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         """One part of a look; False where it failed."""
@@ -184,6 +185,7 @@ def _prober(transport: Any) -> Callable[[], Any] | None:
 
 async def _reached(probe: Callable[[], Any]) -> bool:
     try:
-        return await asyncio.wait_for(probe(), PROBE_SECONDS) is None
+        async with asyncio.timeout(PROBE_SECONDS):
+            return await probe() is None
     except Exception:
         return False

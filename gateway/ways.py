@@ -199,7 +199,8 @@ class Ways:
             if again is None or way in self.failed:
                 continue
             try:
-                await asyncio.wait_for(again(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await again()
             except Exception as error:
                 why = _("{name} could not read its files again and goes on with the old ones: {error}")
                 self.alarms.raise_("plugin", why=why.format(name=way.name, error=_told(error)), plugin=way.name)
@@ -216,7 +217,8 @@ class Ways:
         plugin = self._running(way.sort)[way.name]
         try:
             starting = plugin.start(self._intake) if way.sort == "channel" else plugin.start()
-            await asyncio.wait_for(starting, START_SECONDS)
+            async with asyncio.timeout(START_SECONDS):
+                await starting
         except Exception as error:
             why = _("{name} could not start: {error}").format(name=way.name, error=_told(error))
             if self.failed.get(way) != why:
@@ -246,7 +248,8 @@ class Ways:
 async def stop_one(name: str, plugin: Any) -> None:
     """Stop a plugin, in its own time but not for ever."""
     try:
-        await asyncio.wait_for(plugin.stop(), STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            await plugin.stop()
     except Exception as error:
         log.error("%s did not stop in order: %s", name, type(error).__name__)
 

@@ -81,7 +81,8 @@ class Witnesses:
                 log.error("witnesses: %s", type(error).__name__)
                 self.on_error(error)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), EVERY)
+                async with asyncio.timeout(EVERY):
+                    await self._stopping.wait()
 
     async def look(self, *, files_only: bool = False) -> None:
         """Tell those whose time has come, where the record has grown since."""
@@ -130,7 +131,8 @@ class Witnesses:
             address=entry.address, subject=short, text=note, short_text=short,
         )  # fmt: skip
         try:
-            outcome = await asyncio.wait_for(transport.send(delivery), SEND_SECONDS)
+            async with asyncio.timeout(SEND_SECONDS):
+                outcome = await transport.send(delivery)
         except TimeoutError:
             return _("no answer within {seconds:g} s").format(seconds=SEND_SECONDS)
         except Exception as error:

@@ -113,12 +113,14 @@ class Feed:
     async def _run(self) -> None:
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._dirty.wait()
             if self.streams and not self._stopping.is_set():
                 await self._make()
             with contextlib.suppress(TimeoutError):
                 pause = max(self._desk.section.refresh_seconds, self._cost * SHARE)
-                await asyncio.wait_for(self._stopping.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
 
     async def _make(self) -> None:
         async with self._making:

@@ -163,7 +163,8 @@ class Timekeeper:
                 self.on_error(error)
                 self._alarms.raise_("desk", why=_("lane {lane}: {error}").format(lane="timekeeper", error=type(error).__name__))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._awake.wait()
 
     def _look(self) -> None:
         off = self._clock.look()

@@ -142,7 +142,8 @@ def _read(reader: Any, raw: RawMessage) -> Any:
 
 async def _start(channel: Any, intake: MemoryIntake) -> None:
     try:
-        await asyncio.wait_for(channel.start(intake), START_SECONDS)
+        async with asyncio.timeout(START_SECONDS):
+            await channel.start(intake)
     except TimeoutError:
         raise AssertionError(
             f"start() took longer than {START_SECONDS:g} s; a carrier that is away must not hold it up"
@@ -157,7 +158,8 @@ def _healthy(channel: Any, when: str) -> None:
 
 async def _stop(channel: Any, what: str) -> None:
     try:
-        await asyncio.wait_for(channel.stop(), STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            await channel.stop()
     except TimeoutError:
         raise AssertionError(f"{what} took longer than {STOP_SECONDS:g} s") from None
     except Exception as error:

@@ -152,7 +152,8 @@ async def _check_key(transport: Any, address: str, seen: Callable[[], str]) -> N
 
 async def _stop(transport: Any, what: str) -> None:
     try:
-        await asyncio.wait_for(transport.stop(), STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            await transport.stop()
     except TimeoutError:
         raise AssertionError(f"{what} took longer than {STOP_SECONDS:g} s") from None
     except Exception as error:
@@ -162,7 +163,8 @@ async def _stop(transport: Any, what: str) -> None:
 async def _send(transport: Any, delivery: Delivery, what: str) -> Outcome:
     """One ``send``, which has to come back by itself, with an outcome that repeats nothing."""
     try:
-        outcome = await asyncio.wait_for(transport.send(delivery), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            outcome = await transport.send(delivery)
     except TimeoutError:
         raise AssertionError(f"{what}: no answer within {ANSWER_SECONDS:g} s") from None
     except Exception as error:

@@ -34,7 +34,8 @@ async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 async def ask(send: Send, body: bytes) -> Answer:
     """Put ``body`` on the wire; the carrier's answer. AssertionError where it gets none."""
     try:
-        return await asyncio.wait_for(send(body), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await send(body)
     except TimeoutError:
         raise AssertionError(f"the carrier got no answer within {ANSWER_SECONDS:g} s") from None
     except (OSError, EOFError) as error:
