@@ -8,7 +8,6 @@ RFC 3461 (DSN), RFC 5322 section 3.6.4 (threading).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -18,6 +17,7 @@ import aiosmtplib
 
 from gateway.api import ChannelName, Delivered, Delivery, Field, Outcome, Refused, Services, Settings, TryLater, _, hookimpl
 from gateway_plugins.mailtext.dsn import envelope_id
+from gateway_plugins.smtpout.lines import Lines
 
 _ADDRESS = re.compile(r"[^\s<>@,;:\"()\[\]\\]{1,64}@[A-Za-z0-9\u0080-\uffff.-]{1,253}")
 _QUEUED = re.compile(r"(?:queued as|accepted as|queue[d_ -]*id[=: ]+|\bid[=: ]+)\s*<?([\w.@-]+)", re.I)
@@ -25,7 +25,6 @@ _STATUS = re.compile(r"^[245]\.\d{1,3}\.\d{1,3}")
 _HEADER = re.compile(r"X-[A-Za-z0-9-]{1,60}|Auto-Submitted|In-Reply-To|References")
 """What a delivery may add: its own marks, that it is an answer by a machine (RFC 3834), and what it answers to."""
 REF_CHARS = 200
-PART_SECONDS = 1.0
 
 
 class MailSettings(Settings):
@@ -52,10 +51,11 @@ class MailSettings(Settings):
     hostname: str = Field("localhost", description="our name in EHLO")
     timeout_seconds: float = Field(30, gt=0, description="for the connection and for each reply")
     max_connections: int = Field(8, ge=1, description="mails on their way at one time")
+    keep_seconds: float = Field(5, ge=0, description="how long a connection stands by for the next mail; 0: not at all")
 
 
 class ToMail:
-    """Sends; keeps no state of its own."""
+    """Sends; what it keeps is connections that stand by."""
 
     kind: ClassVar[str] = "to_mail"
     Settings = MailSettings
@@ -65,12 +65,14 @@ class ToMail:
         self.settings = settings
         self.services = services
         self._places = asyncio.Semaphore(settings.max_connections)
+        self._lines = Lines(self._smtp, settings.keep_seconds)
 
     async def start(self) -> None:
-        """Nothing to open: each delivery has a connection of its own."""
+        """Nothing to open: the first mail does."""
 
     async def stop(self) -> None:
-        """Nothing to close."""
+        """Leave the connections that stand by."""
+        await self._lines.close()
 
     async def probe(self) -> str | None:
         """Connect, EHLO, TLS and login as for a mail, then QUIT."""
@@ -133,19 +135,12 @@ class ToMail:
         s = self.settings
         mail = mail_of(delivery, s.from_address, s.reply_to)
         named = envelope_id(delivery.id, delivery.attempt, len(todo))
-        smtp = self._smtp()
-        try:
-            await smtp.connect()
-            asked: dict[str, Any] = {}
-            if smtp.last_ehlo_response is None:
-                with contextlib.suppress(aiosmtplib.SMTPHeloError):  # one that knows no EHLO is greeted by HELO as it sends
-                    await smtp.ehlo()
+        asked: dict[str, Any] = {}
+        async with self._lines.line() as smtp:
             if s.dsn != "off" and smtp.supports_extension("dsn"):
                 when = "FAILURE,DELAY" if s.dsn == "failure" else "SUCCESS,FAILURE,DELAY"
                 asked = {"mail_options": ["RET=HDRS", f"ENVID={named}"], "rcpt_options": [f"NOTIFY={when}"]}
             refused, text = await smtp.send_message(mail, sender=s.from_address, recipients=todo, **asked)
-        finally:
-            await _part(smtp)
         found = _QUEUED.search(text)
         refs: tuple[str, ...] = (found[1] if found else text.strip()[:REF_CHARS],)
         if s.dsn_channel:
@@ -179,14 +174,6 @@ class ToMail:
             told = why.format(addresses=", ".join(refused), office=delivery.destination, code=_code(code, text))
             self.services.alarm(told, delivery=delivery.id)
         return Delivered(refs)
-
-
-async def _part(smtp: aiosmtplib.SMTP) -> None:
-    """Leave, politely but not for long: what the server has answered stands, whatever becomes of the line."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(PART_SECONDS):
-            await smtp.quit()
-    smtp.close()
 
 
 def addresses_of(text: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from gateway import i18n
 from gateway.api import Delivered, Delivery, Refused, TryLater
 from gateway.demo.mailsink import DemoMailSink
+from gateway_plugins.smtpout import lines
 from gateway_plugins.to_mail import MailSettings, ToMail
 from tests.channel_fakes import FakeServices, free_port
 
@@ -118,6 +119,7 @@ class Odd:
 
     def __init__(self, refuses: dict[str, str], after: str = "") -> None:
         self.refuses, self.after, self.taken = refuses, after, []  # type: ignore[var-annotated]
+        self.lines, self.open, self.still = 0, 0, True
 
     async def __aenter__(self) -> Odd:
         await self.start()
@@ -135,9 +137,12 @@ class Odd:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to: list[str] = []
+        self.lines, self.open = self.lines + 1, self.open + 1
         writer.write(b"220 odd\r\n")
         while line := (await reader.readline()).decode():
             answer = "250 ok"
+            if line.startswith("RSET") and not self.still:
+                await reader.read()
             if line.startswith("RCPT"):
                 address = line.partition("<")[2].partition(">")[0]
                 answer = self.refuses.get(address, answer)
@@ -146,6 +151,7 @@ class Odd:
                 writer.write(b"354 go\r\n")
                 await reader.readuntil(b"\r\n.\r\n")
                 self.taken.append(to)
+                to = []
                 answer = "250 2.0.0 Ok: queued as ABC"
             writer.write(answer.encode() + b"\r\n")
             if line.startswith("DATA") and self.after == "hang up":
@@ -153,6 +159,7 @@ class Odd:
             if line.startswith("QUIT") or (line.startswith("DATA") and self.after == "hang"):
                 await reader.read() if self.after == "hang" else None
                 break
+        self.open -= 1
         writer.close()
 
 
@@ -195,6 +202,65 @@ async def test_all_addresses_refused() -> None:
 async def test_a_yes_stands_whatever_becomes_of_the_line(after: str) -> None:
     async with Odd({}, after) as server:
         assert await transport(server.port).send(delivery()) == Delivered(("ABC",)), "a second try would be a second mail"
+
+
+async def test_a_connection_stands_by_for_the_next_mail_and_ends_with_the_transport() -> None:
+    async with Odd({}) as server:
+        sender = transport(server.port, keep_seconds=60)
+        for number in range(3):
+            assert await sender.send(delivery(address=f"{number}@gateway.test")) == Delivered(("ABC",))
+        assert (server.lines, server.open) == (1, 1)
+        assert server.taken == [["0@gateway.test"], ["1@gateway.test"], ["2@gateway.test"]]
+        await sender.stop()
+        async with asyncio.timeout(2):
+            while server.open:
+                await asyncio.sleep(0.01)
+
+
+async def test_at_one_time_each_mail_has_a_connection_and_all_stand_by_afterwards() -> None:
+    async with Odd({}) as server:
+        sender = transport(server.port, keep_seconds=60)
+        for _round in range(2):
+            await asyncio.gather(*(sender.send(delivery()) for _ in range(5)))
+        assert (server.lines, len(server.taken)) == (5, 10)
+        await sender.stop()
+
+
+async def test_nobody_takes_a_connection_that_stood_by_long_enough() -> None:
+    async with Odd({}) as server:
+        sender = transport(server.port, keep_seconds=0.05)
+        await sender.send(delivery())
+        async with asyncio.timeout(2):
+            while server.open:
+                await asyncio.sleep(0.01)
+        assert isinstance(await sender.send(delivery()), Delivered)
+        never = transport(server.port, keep_seconds=0)
+        await never.send(delivery())
+        await never.send(delivery())
+        assert server.lines == 4
+
+
+async def test_what_becomes_of_a_line_that_stands_by_costs_the_next_mail_no_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "STILL_SECONDS", 0.05)
+    async with Odd({}, "hang up") as server:
+        sender = transport(server.port, keep_seconds=60)
+        assert [await sender.send(delivery()) for _ in range(3)] == [Delivered(("ABC",))] * 3
+        assert (server.lines, len(server.taken)) == (3, 3)
+    async with Odd({}) as server:
+        sender = transport(server.port, keep_seconds=60)
+        await sender.send(delivery())
+        server.still = False
+        assert await sender.send(delivery()) == Delivered(("ABC",)), "one that says nothing is not waited for"
+        assert server.lines == 2
+
+
+async def test_a_line_that_was_refused_something_is_not_used_again() -> None:
+    async with Odd({"gone@gateway.test": "550 5.1.1 gone"}) as server:
+        sender = transport(server.port, keep_seconds=60)
+        assert isinstance(await sender.send(delivery(address="gone@gateway.test")), Refused)
+        assert isinstance(await sender.send(delivery()), Delivered)
+        assert server.lines == 2
+        await sender.stop()
 
 
 async def test_nobody_there_is_later() -> None:

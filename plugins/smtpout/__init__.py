@@ -1,0 +1,1 @@
+"""Mail out: what ``to_mail`` is made of besides the wire itself."""
