@@ -58,11 +58,17 @@ COLUMNS = tuple(messages.c[name] for name in MessageRow.__struct_fields__)
 _EARLIER = Prepared(
     sa.select(messages.c.id)
     .join(sealed_texts, sealed_texts.c.id == messages.c.id)
-    .where(messages.c.digest == sa.bindparam("digest"), messages.c.accepted_at > sa.bindparam("after"))
-    .order_by(messages.c.id)
+    .where(
+        sa.literal_column("substr(messages.digest, 1, 12)") == sa.bindparam("head"),
+        # By the column itself SQLite would put its value into the line above, and know of no index then.
+        sa.literal_column("messages.digest || ''") == sa.bindparam("digest"),
+        messages.c.accepted_at > sa.bindparam("after"),
+    )
+    .order_by(sa.literal_column("messages.id || ''"))  # by the column itself SQLite would walk through all messages in order
     .limit(1)
 )
-"""The first message of the same bytes that has bytes of its own."""
+"""The first message of the same bytes that has bytes of its own. Digests have no order, so that each accept touches another page
+of their index: it holds their heads alone, a fifth of the size."""
 
 
 def put(
@@ -78,7 +84,7 @@ def put(
     again. ``part_group`` names the parts that it was joined of."""
     digest = _digest(tx, raw)
     after = -1 if raw.carrier_id else micros(now - repeat_window)
-    first: str | None = tx.scalar(_EARLIER, {"digest": digest, "after": after})
+    first: str | None = tx.scalar(_EARLIER, {"head": digest[:12], "digest": digest, "after": after})
     row = tx.new_id()
     tx.insert(
         messages,

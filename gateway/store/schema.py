@@ -11,7 +11,7 @@ from gateway.store import tables
 from gateway.store.errors import NewerStore, StoreRefused, WrongKey
 from gateway.store.keys import StoreKeys
 
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 HEAD = KNOWN[-1]
 _LOCK = 0x6A69_6261_6F
 """Number of the advisory lock on PostgreSQL under which one node at a time migrates."""

@@ -87,7 +87,7 @@ messages = Table(
     Column("purged_at", BigInteger),
     Column("purge_rule", String(64)),
     Column("precedence", SmallInteger, nullable=False, server_default="0"),
-    Index("messages_digest", "digest", "id"),
+    Index("messages_digest", text("substr(digest, 1, 12)")),
     Index("messages_waiting", "state", "channel", "precedence", "id"),
     Index("messages_content", "content_digest", "id"),
     Index("messages_state", "state", "id"),

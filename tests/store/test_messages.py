@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.core.lifecycle import NotAllowed
 from gateway.core.model import RawMessage
-from gateway.store import NotFound, Stale, Store, StoreKeys, Tx, messages
+from gateway.store import NotFound, Stale, Store, StoreKeys, Tx, message_rows, messages
 from gateway.store.errors import Tampered
 from gateway.store.tables import vault
 from tests.store.conftest import START, Clock, sms
@@ -146,3 +146,20 @@ def test_any_carrier_words_can_be_kept(store: Store, text: str, body: bytes, key
     found = store.read_now(lambda tx: messages.raw(tx, accepted.id))
     assert found.body == body
     assert store.write_now(lambda tx: messages.accept(tx, raw, START)).duplicate_of is not None
+
+
+def test_an_earlier_copy_is_looked_for_by_the_heads_of_digests(tmp_path: Path, clock: Clock, keys: StoreKeys) -> None:
+    store = Store.open(f"sqlite:///{tmp_path}/plan.db", keys, clock)
+    said: list[str] = []
+
+    def explained(tx: Tx) -> list[list[str]]:
+        driver = tx.conn.connection.driver_connection
+        driver.set_trace_callback(said.append)
+        message_rows.put(tx, sms("火情"), START, repeat_window=timedelta(hours=1))
+        driver.set_trace_callback(None)
+        asked = [text for text in said if text.startswith("SELECT") and "messages.digest" in text]
+        return [[row[-1] for row in driver.execute(f"EXPLAIN QUERY PLAN {text}")] for text in asked]
+
+    (plan,) = store.write_now(explained)
+    store.close()
+    assert plan[0].startswith("SEARCH messages USING INDEX messages_digest"), plan

@@ -20,6 +20,8 @@ from gateway.store.seal import Envelope, new_key, seal
 from gateway.store.tables import metadata
 from tests.store.conftest import START, Clock
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*expression-based index")
+
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
 
 
