@@ -25,12 +25,13 @@ from gateway.heartbeat import WORK, Here, unwatched
 from gateway.i18n import _
 from gateway.settling import Acknowledged, Attempt, alarm, settle, take_receipt
 from gateway.store import KeyGone, Store, Tampered, Tx, deliveries, fallback, incidents, precedence, receipts
-from gateway.trying import Backoff, Rules, Verdict, judge, told_without
+from gateway.telling import told_without
+from gateway.trying import Backoff, Rules, Verdict, judge
 
 log = logging.getLogger(__name__)
 
-BUNDLED = "gateway_plugins."
-"""Ours tell codes and words of their own; what others pass on of a server's answer is looked through."""
+CAREFUL = ("gateway_plugins.", "gateway.plughost.")
+"""Ours tell codes and words of their own, the proxies look through a plugin's; what others pass on is looked through here."""
 
 ROUND = 4
 """Deliveries leased at a time: few, so that the first is on its way before the last is written."""
@@ -267,6 +268,6 @@ class Dispatcher:
             return TryLater(_("the transport failed: {error}").format(error=type(error).__name__))
         if not isinstance(outcome, Delivered | TryLater | Refused):
             return TryLater(_("the transport answered nonsense: {kind}").format(kind=type(outcome).__name__))
-        if isinstance(outcome, TryLater | Refused) and not type(transport).__module__.startswith(BUNDLED):
-            return told_without(outcome, delivery)
-        return outcome
+        if type(transport).__module__.startswith(CAREFUL):
+            return outcome
+        return told_without(outcome, delivery.subject, delivery.text, delivery.short_text)

@@ -7,7 +7,11 @@ import json
 import os
 import re
 import traceback
+from functools import lru_cache
 
+import msgspec
+
+from gateway.core.outcomes import Outcome, Refused, TryLater
 from gateway.secrets import SecretError
 
 SYSTEMS = ("builtins", "socket", "ssl", "asyncio.exceptions")
@@ -44,6 +48,14 @@ def place(error: BaseException, ours: str = "") -> str:
     return f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
 
 
+def told_without(outcome: Outcome, *sent: str | bytes) -> Outcome:
+    """``outcome`` with nothing in its reason that is quoted from what was ``sent``, as servers do that refuse by content."""
+    if not isinstance(outcome, TryLater | Refused) or not isinstance(outcome.why, str):
+        return outcome  # what cannot be kept has its own alarm
+    body = b"\n".join(one if isinstance(one, bytes) else one.encode("utf-8", "replace") for one in sent)
+    return msgspec.structs.replace(outcome, why=unquoted(outcome.why, body))
+
+
 def unquoted(text: str, body: bytes) -> str:
     """``text``, an error about a message, with … for whatever it quotes of that message's ``body``: runs of 3 characters, of 5
     digits or of 9 letters that stand there too, in any charset and transfer encoding. Of a body too large to compare nothing is
@@ -64,8 +76,9 @@ def unquoted(text: str, body: bytes) -> str:
     return re.sub("\0+", "…", "".join("\0" if one else char for char, one in zip(text, quoted, strict=True)))
 
 
-def _forms(run: str) -> set[bytes]:
-    """How ``run`` may lie in a message."""
+@lru_cache(1024)
+def _forms(run: str) -> frozenset[bytes]:
+    """How ``run`` may lie in a message. The same reason comes back for each of an incident's ten deliveries."""
     found = {run.encode("unicode_escape"), json.dumps(run)[1:-1].encode()}
     for charset in ("utf-8", "gb18030", "utf-16-be", "utf-16-le"):
         raw = run.encode(charset, "replace")
@@ -74,4 +87,4 @@ def _forms(run: str) -> set[bytes]:
         for shift in range(3):  # base64 begins anew every three octets; its ends depend on what stands beside
             encoded = base64.b64encode(b"\0" * shift + raw)
             found.add(encoded[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6])
-    return found
+    return frozenset(found)

@@ -6,14 +6,12 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from gateway.core.model import Delivery, DeliveryState
+from gateway.core.model import DeliveryState
 from gateway.core.outcomes import Delivered, Outcome, Refused, TryLater
 from gateway.settings_model import DispatchSettings
 from gateway.store import deliveries
-from gateway.telling import unquoted
 
 
 class Backoff(Struct, frozen=True, kw_only=True):
@@ -95,11 +93,3 @@ def judge(outcome: Outcome, row: deliveries.DeliveryRow, now: datetime, backoff:
                 progress=progress,
                 fall_back=bool(row.ways) and row.attempts >= rules.fallback_after,
             )
-
-
-def told_without(outcome: TryLater | Refused, delivery: Delivery) -> Outcome:
-    """``outcome`` with nothing in its reason that is quoted from ``delivery``, as servers do that refuse by content."""
-    if not isinstance(outcome.why, str):
-        return outcome  # what cannot be kept has its own alarm
-    sent = "\n".join((delivery.subject, delivery.text, delivery.short_text)).encode("utf-8", "replace")
-    return msgspec.structs.replace(outcome, why=unquoted(outcome.why, sent))

@@ -37,7 +37,7 @@ from gateway.plughost.wire import (
     pack,
     unpack,
 )
-from gateway.telling import unquoted
+from gateway.telling import told_without, unquoted
 from gateway.workers import WorkerFailed
 
 READ_SECONDS = 20.0
@@ -93,11 +93,13 @@ class Running(Isolated):
         self.placed.intake, self.placed.loop = intake, asyncio.get_running_loop()
         await hub.wait(self.guard.start(self.placed))
 
-    async def _outcome(self, do: str, data: bytes) -> Outcome:
+    async def _outcome(self, do: str, data: bytes, *sent: str | bytes) -> Outcome:
         try:
-            return unpack(await self._ask(do, data, hub.limits.call_seconds), Answered).outcome()
+            outcome = unpack(await self._ask(do, data, hub.limits.call_seconds), Answered).outcome()
         except (PluginDown, PluginFailed, WireFault) as error:
             return TryLater(self._failed(do, error))
+        # These words are the plugin's.
+        return told_without(outcome, *sent)
 
 
 class Besides:
@@ -148,7 +150,7 @@ class IsolatedCarrier(IsolatedChannel):
 
     async def submit(self, to: str, part: bytes, *, encoding: str, udh: bytes, receipt: bool) -> Outcome:
         asked = Submit(carrier=self.name, to=to, part=part, encoding=encoding, udh=udh, receipt=receipt)
-        return await self._outcome("submit", pack(asked))
+        return await self._outcome("submit", pack(asked), part)
 
 
 class IsolatedTransport(Running):
@@ -158,7 +160,7 @@ class IsolatedTransport(Running):
         await self._start()
 
     async def send(self, delivery: Delivery) -> Outcome:
-        return await self._outcome("send", pack(delivery))
+        return await self._outcome("send", pack(delivery), delivery.subject, delivery.text, delivery.short_text)
 
 
 class IsolatedReceipted(IsolatedTransport):

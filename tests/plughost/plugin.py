@@ -20,6 +20,7 @@ from gateway.api import (
     Field,
     Message,
     RawMessage,
+    Refused,
     SecretName,
     Settings,
     StorageTrouble,
@@ -163,6 +164,8 @@ class BadTransport:
 
     async def send(self, delivery):
         wish = delivery.text.partition("do ")[2].split()
+        if wish[:1] == ["quotes"]:
+            return Refused(f"550 5.7.1 not wanted: {delivery.text}")
         if wish:
             return await getattr(Behaviour(None), wish[0])()
         return Delivered((f"{delivery.id}-1",))

@@ -18,7 +18,7 @@ import pytest
 from gateway import house, i18n
 from gateway.conf_load import check, load
 from gateway.core.model import Delivery, Incident, Message, RawMessage, Report
-from gateway.core.outcomes import Delivered, TryLater
+from gateway.core.outcomes import Delivered, Refused, TryLater
 from gateway.explain import Explainer, throwaway_key
 from gateway.faults import ConfError
 from gateway.host import Host
@@ -140,6 +140,15 @@ async def test_a_transport_that_fails_in_any_way_is_tried_later_and_comes_back(c
         assert again == Delivered(("d1-1",)), what
     for what in ("forks", "prints"):
         assert await transport.send(msgspec.structs.replace(DELIVERY, text=f"do {what}")) == Delivered(())
+    await transport.stop()
+
+
+async def test_the_words_of_a_server_that_a_plugin_passes_on_quote_no_report(conf: Path) -> None:
+    transport = made(conf, "transports", "out")
+    await transport.start()
+    outcome = await transport.send(msgspec.structs.replace(DELIVERY, text="do quotes 石桥县河湾村一处民房倒塌"))
+    assert isinstance(outcome, Refused)
+    assert outcome.why.startswith("550 5.7.1 not wanted: …") and not set("石桥县河湾村一处民房倒塌") & set(outcome.why)
     await transport.stop()
 
 
