@@ -30,8 +30,8 @@ from gateway.trying import Backoff, Rules, Verdict, judge
 
 log = logging.getLogger(__name__)
 
-CAREFUL = ("gateway_plugins.", "gateway.plughost.")
-"""Ours tell codes and words of their own, the proxies look through a plugin's; what others pass on is looked through here."""
+BUNDLED = "gateway_plugins."
+"""Ours tell codes and words of their own, and a proxy looks through its plugin's; what others pass on is looked through here."""
 
 ROUND = 4
 """Deliveries leased at a time: few, so that the first is on its way before the last is written."""
@@ -268,6 +268,6 @@ class Dispatcher:
             return TryLater(_("the transport failed: {error}").format(error=type(error).__name__))
         if not isinstance(outcome, Delivered | TryLater | Refused):
             return TryLater(_("the transport answered nonsense: {kind}").format(kind=type(outcome).__name__))
-        if type(transport).__module__.startswith(CAREFUL):
+        if type(transport).__module__.startswith(BUNDLED) or getattr(type(transport), "apart", False):
             return outcome
         return told_without(outcome, delivery.subject, delivery.text, delivery.short_text)
