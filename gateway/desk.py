@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from gateway.i18n import _
 from gateway.judging import Judged, judge, look
 from gateway.store import Stale, Store, Tx, journal, messages, parts, precedence
 from gateway.telling import unquoted
+from gateway.turns import Turns
 from gateway.workers import START_SECONDS, NotJudged, WorkerFailed, WorkerPool
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,6 @@ IN_ONE_LANE = ("fax",)
 """Kinds whose envelope names a go-between, a fax server: who sent them is known only when they have been read."""
 IDLE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-GIVEN_WAY = 0.05
-"""Seconds that a lane gives way to carriers, at most, behind a text or what it had in hand."""
 
 
 class Lane(NamedTuple):
@@ -102,9 +101,7 @@ class Desk:
         self.here: Here = unwatched
         self.wake_time: Callable[[], None] = lambda: None
         self._in_workers: Counter[str] = Counter()
-        self.carriers: Callable[[], int] = lambda: 0
-        """How many carriers stand waiting for a receipt."""
-        self.rest: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self.turns = Turns()
         self._turns = {(channel, later): asyncio.Lock() for channel in LANES for later in (False, True)}
         self.known: precedence.Known = precedence.everybody
 
@@ -177,9 +174,7 @@ class Desk:
             await asyncio.gather(*every, return_exceptions=True)
         self._wake_dispatch()
         self.wake_time()
-        if self.carriers():
-            # Turn and turn about: as long as these took it is theirs.
-            await self.rest(min(monotonic() - began, GIVEN_WAY))
+        await self.turns.give(monotonic() - began)
         return True
 
     async def _open(self, rows: Sequence[messages.MessageRow]) -> list[RawMessage | Exception]:
@@ -251,9 +246,7 @@ class Desk:
         async with self._turns[raw.channel, later]:
             began = monotonic()
             judged = judge(house.rules, raw, message, raw.meta, flags)
-            if self.carriers():
-                # Turn and turn about: as long as this text took of the interpreter it is theirs.
-                await self.rest(min(monotonic() - began, GIVEN_WAY))
+            await self.turns.give(monotonic() - began)
         return judged, failed
 
     async def _undone(

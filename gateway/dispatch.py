@@ -27,6 +27,7 @@ from gateway.settling import Acknowledged, Attempt, alarm, settle, take_receipt
 from gateway.store import KeyGone, Store, Tampered, Tx, deliveries, fallback, incidents, precedence, receipts
 from gateway.telling import told_without
 from gateway.trying import Backoff, Rules, Verdict, judge
+from gateway.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ ROUND = 4
 """Deliveries leased at a time: few, so that the first is on its way before the last is written."""
 MOST = 16
 """And so many where there is more than that to do, each round twice the last: then it is the rounds that cost the time."""
+ROUND_SECONDS = 0.02
+"""What the loop has to do for a round of four, about: it is spread over the time of their answers."""
 LATER_SHARE = 0.75
 """How much of what may be in flight at once may be about what strangers told of."""
 KEEP_RECEIPTS = timedelta(days=7)
@@ -73,6 +76,7 @@ class Dispatcher:
         self._sending: set[asyncio.Task[None]] = set()
         self._later = 0
         self._round = ROUND
+        self.turns = Turns()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._tidied = clock()
@@ -152,7 +156,8 @@ class Dispatcher:
 
     async def step(self, now: datetime) -> bool:
         """Lease what is due and begin to send it; True where there was something."""
-        room = min(self._round, self._rules.concurrency - len(self._sending))
+        giving = self.turns.carriers()
+        room = min(ROUND if giving else self._round, self._rules.concurrency - len(self._sending))
         if room <= 0:
             self.here("dispatch", self._rules.send_timeout + WORK)
             await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
@@ -169,6 +174,8 @@ class Dispatcher:
             if one.row.precedence != precedence.FIRST:
                 self._later += 1
                 task.add_done_callback(self._one_later_less)
+        if giving:
+            await self.turns.give(ROUND_SECONDS)
         return bool(leased)
 
     def _one_later_less(self, _task: asyncio.Task[None]) -> None:

@@ -225,7 +225,7 @@ class Service:
         )
         self.intake.on_accepted = self.metrics.accept_seconds.observe
         self.intake.shut = lambda: self._unsealed
-        self.desk.carriers = lambda: self.intake.in_hand
+        self.desk.turns.carriers = self.dispatcher.turns.carriers = lambda: self.intake.in_hand
         self.witnesses = Witnesses(
             self.sealer,
             self._signer,
