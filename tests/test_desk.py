@@ -24,11 +24,12 @@ from gateway.api import Settings
 from gateway.conf_load import load
 from gateway.core.directory import Directory
 from gateway.core.model import Attachment, Match, Message, Part, RawMessage, Report
-from gateway.desk import GIVEN_WAY, Desk
+from gateway.desk import Desk
 from gateway.host import Host
 from gateway.intake import take_in
 from gateway.judging import Judged, Rules, judge
 from gateway.store import KeyGone, NotFound, Store, StoreKeys, Tx, deliveries, incidents, journal, messages, vault
+from gateway.turns import MOST_SECONDS
 from gateway.workers import NotJudged, WorkerFailed, WorkerPool
 from tests.worker_channels import Odd
 
@@ -363,13 +364,13 @@ async def test_behind_each_text_the_loop_is_the_carriers_as_long_as_one_waits(of
     async def rest(seconds: float) -> None:
         rests.append(seconds)
 
-    office.desk.rest = rest
+    office.desk.turns.rest = rest
     await office.taken(office.accept(CRASH))
     assert not rests, "nobody waits"
-    office.desk.carriers = lambda: 1
+    office.desk.turns.carriers = lambda: 1
     await office.taken(office.accept(FIRE), office.accept("云台区云台镇一仓库起火，2人受伤。"))
     assert 3 <= len(rests) <= 4, "behind each text, and behind what was in hand at once"
-    assert all(0 < seconds <= GIVEN_WAY for seconds in rests)
+    assert all(0 < seconds <= MOST_SECONDS for seconds in rests)
 
 
 LONG = CRASH + "以下为现场情况。" * 300

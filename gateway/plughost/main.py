@@ -1,7 +1,7 @@
 """A plugin's own process begins: ``python -m gateway.plughost.main FD PARENT``.
 
-It holds no credentials but those lent with an object, writes to no log, and ends when the daemon does. What it is made of is imported
-only when it has stood back: a plugin that is started again and again takes nothing from those who work.
+It holds no credentials but those lent with an object, writes to no log, and ends when the daemon does. What it is made of is
+imported only when it has stood back: a plugin that is started again and again takes nothing from those who work.
 """
 
 from __future__ import annotations
