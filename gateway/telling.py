@@ -52,17 +52,17 @@ def told_without(outcome: Outcome, *sent: str | bytes) -> Outcome:
     """``outcome`` with nothing in its reason that is quoted from what was ``sent``, as servers do that refuse by content."""
     if not isinstance(outcome, TryLater | Refused) or not isinstance(outcome.why, str):
         return outcome  # what cannot be kept has its own alarm
+    return msgspec.structs.replace(outcome, why=unquoted(outcome.why, *sent))
+
+
+def unquoted(text: str, *sent: str | bytes) -> str:
+    """``text``, an error about a message, with … for whatever it quotes of what was ``sent`` (or came in): runs of 3 characters,
+    of 5 digits or of 9 letters that stand there too, in any charset and transfer encoding. Of what is too large to compare
+    nothing is told."""
     body = b"\n".join(one if isinstance(one, bytes) else one.encode("utf-8", "replace") for one in sent)
-    return msgspec.structs.replace(outcome, why=unquoted(outcome.why, body))
-
-
-def unquoted(text: str, body: bytes) -> str:
-    """``text``, an error about a message, with … for whatever it quotes of that message's ``body``: runs of 3 characters, of 5
-    digits or of 9 letters that stand there too, in any charset and transfer encoding. Of a body too large to compare nothing is
-    told."""
     if len(body) > COMPARED:
         return "…"
-    text, places = text[:LINE], (body, _SOFT.sub(b"", body))
+    text, soft = text[:LINE], _SOFT.sub(b"", body)
     quoted = [False] * len(text)
     for begin in range(len(text)):
         weight, end = 0, begin
@@ -71,7 +71,8 @@ def unquoted(text: str, body: bytes) -> str:
             end += 1
         if weight < ENOUGH:
             break
-        if any(form in place for form in _forms(text[begin:end]) for place in places):
+        run = text[begin:end]
+        if any(form in soft for form in _forms(run)) or (("\n" in run or run[-1] == "=") and run.encode() in body):
             quoted[begin:end] = [True] * (end - begin)
     return re.sub("\0+", "…", "".join("\0" if one else char for char, one in zip(text, quoted, strict=True)))
 

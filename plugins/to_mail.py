@@ -54,6 +54,10 @@ class MailSettings(Settings):
     keep_seconds: float = Field(5, ge=0, description="how long a connection stands by for the next mail; 0: not at all")
 
 
+class _StoodBy(Exception):
+    """A connection that stood by took neither sender nor any address."""
+
+
 class ToMail:
     """Sends; what it keeps is connections that stand by."""
 
@@ -133,14 +137,12 @@ class ToMail:
 
     async def _send(self, delivery: Delivery, todo: list[str], taken: list[str]) -> Outcome:
         s = self.settings
-        mail = mail_of(delivery, s.from_address, s.reply_to)
-        named = envelope_id(delivery.id, delivery.attempt, len(todo))
-        asked: dict[str, Any] = {}
-        async with self._lines.line() as smtp:
-            if s.dsn != "off" and smtp.supports_extension("dsn"):
-                when = "FAILURE,DELAY" if s.dsn == "failure" else "SUCCESS,FAILURE,DELAY"
-                asked = {"mail_options": ["RET=HDRS", f"ENVID={named}"], "rcpt_options": [f"NOTIFY={when}"]}
-            refused, text = await smtp.send_message(mail, sender=s.from_address, recipients=todo, **asked)
+        mail, named = mail_of(delivery, s.from_address, s.reply_to), envelope_id(delivery.id, delivery.attempt, len(todo))
+        try:
+            refused, text = await self._hand_over(mail, todo, named)
+        except _StoodBy:
+            # It may have had its share of mails: what it says to one more is no word on this mail, of which it has nothing yet.
+            refused, text = await self._hand_over(mail, todo, named, new=True)
         found = _QUEUED.search(text)
         refs: tuple[str, ...] = (found[1] if found else text.strip()[:REF_CHARS],)
         if s.dsn_channel:
@@ -149,6 +151,24 @@ class ToMail:
             said = {one: (answer.code, answer.message) for one, answer in refused.items()}
             return self._some_refused(delivery, said, taken, refs, todo)
         return Delivered(refs)
+
+    async def _hand_over(
+        self, mail: EmailMessage, to: list[str], named: str, *, new: bool = False
+    ) -> tuple[dict[str, aiosmtplib.SMTPResponse], str]:
+        """Which addresses were refused, and the server's last words. Raises ``_StoodBy`` where a connection that stood by would
+        have none of it, what aiosmtplib raises otherwise."""
+        s = self.settings
+        asked: dict[str, Any] = {}
+        async with self._lines.line(new=new) as line:
+            if s.dsn != "off" and line.smtp.supports_extension("dsn"):
+                when = "FAILURE,DELAY" if s.dsn == "failure" else "SUCCESS,FAILURE,DELAY"
+                asked = {"mail_options": ["RET=HDRS", f"ENVID={named}"], "rcpt_options": [f"NOTIFY={when}"]}
+            try:
+                return await line.smtp.send_message(mail, sender=s.from_address, recipients=to, **asked)
+            except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientsRefused):
+                if line.mails:
+                    raise _StoodBy from None
+                raise
 
     def _some_refused(
         self,

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway import aio, i18n
+from gateway.confine import stand_back
 from gateway.core.directory import Directory
 from gateway.core.errors import StorageTrouble, TooLarge
 from gateway.core.model import Delivery, Destination, Doubt, Match, Message, RawMessage
@@ -156,6 +157,7 @@ class House:
             classes=tuple(describe.about(hook, cls) for (hook, _kind), cls in self._classes.items()),
             faults=tuple((f.file, f.line, f.key, f.text) for f in host.faults),
         )
+        stand_back(9)  # as far as can be, now that all is loaded: a start so far back would take too long beside others
         return pack(told)
 
     def _ping(self, _call: Call) -> bytes:

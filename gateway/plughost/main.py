@@ -26,7 +26,7 @@ def main() -> None:
         return
     leave_no_core(seen=True)  # the guard reads its memory and what it has started
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    stand_back(19)
+    stand_back(10)
     from gateway.plughost.inside import serve
 
     serve(wire)

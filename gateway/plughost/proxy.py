@@ -68,13 +68,14 @@ class Isolated:
         answer: bytes = await hub.wait(self.guard.ask(do, self.placed, data, seconds))
         return answer
 
-    def _failed(self, do: str, error: Exception) -> str:
-        """An alarm for what the plugin did, and the words for whoever asked."""
+    def _failed(self, do: str, error: Exception, *sent: str | bytes) -> str:
+        """An alarm for what the plugin did, and the words for whoever asked. Nothing of what was ``sent`` to it is in them: the
+        name of what it raised is the plugin's own, too."""
         if isinstance(error, PluginDown):
             return str(error)
         nonsense = isinstance(error, WireFault) or (isinstance(error, PluginFailed) and error.kind == "WireFault")
         what = _("answered nonsense to {call} ({error})") if nonsense else _("{call} raised {error}")
-        why = what.format(call=do, error=error)
+        why = what.format(call=do, error=unquoted(str(error), *sent))
         hub.submit(_alarm(self.guard, why))
         return _("plugin {plugin}: {why}").format(plugin=self.guard.plugin, why=why)
 
@@ -97,7 +98,7 @@ class Running(Isolated):
         try:
             outcome = unpack(await self._ask(do, data, hub.limits.call_seconds), Answered).outcome()
         except (PluginDown, PluginFailed, WireFault) as error:
-            return TryLater(self._failed(do, error))
+            return TryLater(self._failed(do, error, *sent))
         # These words are the plugin's.
         return told_without(outcome, *sent)
 
@@ -140,9 +141,9 @@ class IsolatedChannel(Running):
             return unpack(await self._ask("read", pack(raw), seconds), Message)
         except PluginFailed as error:
             malformed = error.kind == "Malformed"
-            raise WorkerFailed(unquoted(str(error), raw.body) if malformed else self._failed("read", error)) from None
+            raise WorkerFailed(unquoted(str(error), raw.body) if malformed else self._failed("read", error, raw.body)) from None
         except (PluginDown, WireFault) as error:
-            raise WorkerFailed(self._failed("read", error)) from None
+            raise WorkerFailed(self._failed("read", error, raw.body)) from None
 
 
 class IsolatedCarrier(IsolatedChannel):

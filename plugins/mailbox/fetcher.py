@@ -33,6 +33,7 @@ SELDOM_SECONDS = 3600.0
 CUT_SECONDS = 0.5
 """How long a call may take to end after its connection was cut."""
 STOP_SECONDS = 4.0
+TOLD_SECONDS = 1.0
 
 
 class State(Struct, frozen=True):
@@ -118,19 +119,27 @@ class Fetcher:
             self._bad.clear()
             self._later.clear()
             self.services.alarm(remark, via=self.via)
+        told = False
         while True:
-            more = await self._look(intake)
+            marked = await self._look(intake)
             self._fine()
-            if self.lasting:
-                if not more and not await self._do(self.box.wait, seconds=None):
-                    await asyncio.sleep(self.settings.poll_seconds)
-                continue
-            if not more:
+            if marked < BATCH and not self.lasting:
                 await asyncio.sleep(self.settings.poll_seconds)
-            return
+            if not self.lasting:
+                return
+            if marked >= BATCH:
+                continue
+            if told and not marked:
+                # A server that tells of what is not there is not asked again and again without a pause.
+                told = False
+                await asyncio.sleep(min(self.settings.poll_seconds, TOLD_SECONDS))
+                continue
+            told = await self._do(self.box.wait, seconds=None)
+            if not told:
+                await asyncio.sleep(self.settings.poll_seconds)
 
-    async def _look(self, intake: Intake) -> bool:
-        """Take what is new; True where there may be more."""
+    async def _look(self, intake: Intake) -> int:
+        """Take what is new; how many that were. ``BATCH`` or more: there may be others."""
         items = await self._do(self.box.new, BATCH + len(self._bad) + len(self._later))
         now = asyncio.get_running_loop().time()
         items = [item for item in items if self._later.get(self._name(item), now) <= now]
@@ -142,7 +151,7 @@ class Fetcher:
                 marked += 1
                 self.waiting -= 1
         await self._do(self.box.settle)
-        return marked >= BATCH
+        return marked
 
     async def _take(self, intake: Intake, item: Item) -> bool:
         limit = self.services.max_bytes

@@ -32,14 +32,26 @@ TROUBLE = (IMAPClientError, OSError, EOFError, ValueError, LookupError, TypeErro
 
 
 class _Client(IMAPClient):  # type: ignore[misc]
-    """IMAPClient, whose wait for news asks the socket alone, which what came in one piece with the answer to IDLE has left."""
+    """IMAPClient, which takes news before the server's yes to IDLE for a refusal, and afterwards asks the socket alone: what came
+    in one piece with that yes has left it. Both are otherwise here."""
+
+    def idle(self) -> None:
+        self._idle_tag = self._imap._command("IDLE")
+        while self._imap._get_response() is not None:
+            if self._imap.tagged_commands[self._idle_tag]:
+                raise IMAPClientError("IDLE was refused")
 
     def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> Any:
-        # The socket does not block here, so that this takes what is there, in the buffer or under TLS, and waits for nothing.
+        return self._kept(sock) or super()._poll_socket(sock, timeout)
+
+    def _kept(self, sock: socket.socket) -> bool:
+        """Whether there is something to be read that the socket does not know of; it does not block here."""
+        parts = getattr(self._imap, "_readbuf", None)
+        if parts is not None:  # since Python 3.14
+            return any(parts) or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
         with contextlib.suppress(ssl.SSLWantReadError):
-            if self._imap.file.peek(1):
-                return True
-        return super()._poll_socket(sock, timeout)
+            return bool(self._imap.file.peek(1))
+        return False
 
 
 class ImapBox:
@@ -141,7 +153,7 @@ class ImapBox:
                 # A mail behind the last search was told of in the answer to some command: IDLE does not tell of it again.
                 return True
             client.idle()
-            left = self.settings.idle_seconds
+            left = 0.0 if "EXISTS" in _untagged(client) else self.settings.idle_seconds
             while left > 0:
                 step = min(IDLE_STEP, left)
                 if client.idle_check(timeout=step):

@@ -17,7 +17,7 @@ MOST_MAILS = 100
 """Mails over one connection; some servers refuse more."""
 
 
-class _Line(Struct, eq=False):
+class Line(Struct, eq=False):
     """A connection, how many mails went over it, and when it ends if nobody takes it."""
 
     smtp: aiosmtplib.SMTP
@@ -31,17 +31,17 @@ class Lines:
     def __init__(self, make: Callable[[], aiosmtplib.SMTP], keep: float) -> None:
         self._make = make
         self._keep = keep
-        self._idle: list[_Line] = []
+        self._idle: list[Line] = []
         self._parting: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @contextlib.asynccontextmanager
-    async def line(self) -> AsyncIterator[aiosmtplib.SMTP]:
-        """A connection that has been greeted and knows of no mail. It stands by afterwards, unless the block raised or closed it.
-        Raises what ``connect`` raises."""
-        line = await self._standing() or await self._new()
+    async def line(self, *, new: bool = False) -> AsyncIterator[Line]:
+        """A connection that has been greeted and knows of no mail, one that stands by unless it is to be ``new``. It stands by
+        afterwards, unless the block raised or closed it. Raises what ``connect`` raises."""
+        line = (None if new else await self._standing()) or await self._new()
         try:
-            yield line.smtp
+            yield line
         except BaseException:
             self._part(line)
             raise
@@ -61,7 +61,7 @@ class Lines:
         if self._parting:
             await asyncio.wait(self._parting, timeout=PART_SECONDS)
 
-    async def _standing(self) -> _Line | None:
+    async def _standing(self) -> Line | None:
         """One that stands by and still answers; what the server has closed meanwhile shows here and costs no try."""
         while self._idle:
             line = self._idle.pop()
@@ -78,7 +78,7 @@ class Lines:
                 raise
         return None
 
-    async def _new(self) -> _Line:
+    async def _new(self) -> Line:
         smtp = self._make()
         try:
             await smtp.connect()
@@ -88,13 +88,13 @@ class Lines:
         except BaseException:
             smtp.close()
             raise
-        return _Line(smtp)
+        return Line(smtp)
 
-    def _expired(self, line: _Line) -> None:
+    def _expired(self, line: Line) -> None:
         self._idle.remove(line)
         self._part(line)
 
-    def _part(self, line: _Line) -> None:
+    def _part(self, line: Line) -> None:
         if line.expiry is not None:
             line.expiry.cancel()
         task = asyncio.create_task(_leave(line.smtp))

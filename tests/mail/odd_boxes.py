@@ -81,9 +81,11 @@ class OddServer(ABC):
 
 
 class OddImap(OddServer):
-    """``late`` is when it tells of a mail that comes behind a search: in the answer to a move (moved), or in one piece with that to IDLE (idling)."""
+    """``late`` is when it tells of a mail that comes behind a search: in the answer to a move (moved), before that to IDLE (before)
+    or in one piece with it (idling). ``chatters``: it tells of a mail that is not there, whatever it is asked."""
 
     late = ""
+    chatters = False
 
     @property
     def greeting(self) -> bytes:  # type: ignore[override]
@@ -91,7 +93,7 @@ class OddImap(OddServer):
 
     @property
     def _idle(self) -> bytes:
-        return b" IDLE" if self.late else b""
+        return b" IDLE" if self.late or self.chatters else b""
 
     def _comes(self) -> bytes:
         """The late mail is there from now on."""
@@ -121,9 +123,13 @@ class OddImap(OddServer):
             out = b"* SEARCH " + " ".join(map(str, self.mails)).encode() + b"\r\n"
             if self.mode == "rubbish-search":
                 out = b"* SEARCH one two (((\r\n"
+            if self.chatters:
+                out += b"* 9 EXISTS\r\n"
         elif verb.startswith("IDLE"):
-            self.tag = tag
-            await self._say(writer, b"+ idling\r\n" + (self._comes() if self.late == "idling" and not self.mails else b""))
+            self.tag, now = tag, not self.mails
+            before = self._comes() if self.late == "before" and now else b""
+            behind = self._comes() if self.late == "idling" and now else b"* 9 EXISTS\r\n" if self.chatters else b""
+            await self._say(writer, before + b"+ idling\r\n" + behind)
             return
         elif verb == "" and tag == "DONE":
             tag = self.tag

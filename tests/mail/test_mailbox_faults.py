@@ -170,7 +170,7 @@ async def test_a_pop3_server_without_uidl_and_one_in_use() -> None:
     assert house.intake.messages[0].carrier_id is None
 
 
-@pytest.mark.parametrize("late", ["moved", "idling"])
+@pytest.mark.parametrize("late", ["moved", "before", "idling"])
 async def test_a_mail_that_is_told_of_just_before_the_wait_is_not_waited_for(late: str) -> None:
     house = House("imap")
     assert isinstance(house.server, OddImap)
@@ -190,6 +190,23 @@ async def test_a_stop_beside_a_server_that_says_nothing_is_quick(house: House) -
     await house.channel.stop()
     assert asyncio.get_running_loop().time() - began < 3
     assert house.channel.health().state == "down"
+
+
+async def test_a_server_that_tells_of_what_is_not_there_is_not_asked_without_a_pause() -> None:
+    house = House("imap")
+    assert isinstance(house.server, OddImap)
+    house.server.chatters = True
+    await house.start(idle_seconds=600, poll_seconds=0.4)
+    await house.until(lambda: not house.server.mails)
+    before = len(house.server.commands)
+    await asyncio.sleep(1.2)
+    asked = [said for said in house.server.commands[before:] if "SEARCH" in said]
+    assert 1 <= len(asked) <= 2 * 3 + 2, "a look, a pause, a look"
+    house.server.mails[3] = BODY
+    await house.until(lambda: not house.server.mails)
+    await house.channel.stop()
+    await house.server.stop()
+    assert house.services.alarms == []
 
 
 @pytest.mark.parametrize("turns", range(4))

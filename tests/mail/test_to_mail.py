@@ -119,7 +119,7 @@ class Odd:
 
     def __init__(self, refuses: dict[str, str], after: str = "") -> None:
         self.refuses, self.after, self.taken = refuses, after, []  # type: ignore[var-annotated]
-        self.lines, self.open, self.still = 0, 0, True
+        self.lines, self.open, self.still, self.enough = 0, 0, True, ""
 
     async def __aenter__(self) -> Odd:
         await self.start()
@@ -137,13 +137,16 @@ class Odd:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to: list[str] = []
+        mails = 0
         self.lines, self.open = self.lines + 1, self.open + 1
         writer.write(b"220 odd\r\n")
         while line := (await reader.readline()).decode():
             answer = "250 ok"
             if line.startswith("RSET") and not self.still:
                 await reader.read()
-            if line.startswith("RCPT"):
+            if line.startswith("MAIL") and mails >= 2 and self.enough:
+                answer = self.enough
+            elif line.startswith("RCPT"):
                 address = line.partition("<")[2].partition(">")[0]
                 answer = self.refuses.get(address, answer)
                 to += [address] if answer.startswith("2") else []
@@ -151,7 +154,7 @@ class Odd:
                 writer.write(b"354 go\r\n")
                 await reader.readuntil(b"\r\n.\r\n")
                 self.taken.append(to)
-                to = []
+                to, mails = [], mails + 1
                 answer = "250 2.0.0 Ok: queued as ABC"
             writer.write(answer.encode() + b"\r\n")
             if line.startswith("DATA") and self.after == "hang up":
@@ -252,6 +255,16 @@ async def test_what_becomes_of_a_line_that_stands_by_costs_the_next_mail_no_try(
         server.still = False
         assert await sender.send(delivery()) == Delivered(("ABC",)), "one that says nothing is not waited for"
         assert server.lines == 2
+
+
+@pytest.mark.parametrize("enough", ["421 4.7.0 closing", "452 4.5.3 enough", "550 5.7.0 too many messages in this session"])
+async def test_a_connection_that_has_had_its_share_of_mails_costs_the_next_one_no_try(enough: str) -> None:
+    async with Odd({}) as server:
+        server.enough = enough
+        sender = transport(server.port, keep_seconds=60)
+        assert [await sender.send(delivery()) for _ in range(5)] == [Delivered(("ABC",))] * 5
+        assert (server.lines, len(server.taken)) == (3, 5)
+        await sender.stop()
 
 
 async def test_a_line_that_was_refused_something_is_not_used_again() -> None:

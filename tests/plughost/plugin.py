@@ -164,6 +164,8 @@ class BadTransport:
 
     async def send(self, delivery):
         wish = delivery.text.partition("do ")[2].split()
+        if wish[:1] == ["names"]:
+            raise type(wish[1], (Exception,), {})
         if wish[:1] == ["quotes"]:
             return Refused(f"550 5.7.1 not wanted: {delivery.text}")
         if wish:

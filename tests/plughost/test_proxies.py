@@ -149,6 +149,16 @@ async def test_the_words_of_a_server_that_a_plugin_passes_on_quote_no_report(con
     outcome = await transport.send(msgspec.structs.replace(DELIVERY, text="do quotes 石桥县河湾村一处民房倒塌"))
     assert isinstance(outcome, Refused)
     assert outcome.why.startswith("550 5.7.1 not wanted: …") and not set("石桥县河湾村一处民房倒塌") & set(outcome.why)
+    said: list[str] = []
+    hub._tell = lambda _plugin, why: said.append(why)
+    try:
+        outcome = await transport.send(msgspec.structs.replace(DELIVERY, text="do names 石桥县河湾村一处民房倒塌"))
+        assert isinstance(outcome, TryLater)
+        await until(lambda: said)
+        for told in (outcome.why, *said):
+            assert "send raised …" in told and not set("石桥县河湾村一处民房倒塌") & set(told)
+    finally:
+        hub._tell = None
     await transport.stop()
 
 
