@@ -72,9 +72,14 @@ def unquoted(text: str, *sent: str | bytes) -> str:
         if weight < ENOUGH:
             break
         run = text[begin:end]
-        if any(form in soft for form in _forms(run)) or (("\n" in run or run[-1] == "=") and run.encode() in body):
+        if any(form in soft or (_cut(form) and form in body) for form in _forms(run)):
             quoted[begin:end] = [True] * (end - begin)
     return re.sub("\0+", "…", "".join("\0" if one else char for char, one in zip(text, quoted, strict=True)))
+
+
+def _cut(form: bytes) -> bool:
+    """Whether taking out soft line ends may take a part of ``form`` with them: 上 is 4E 0A in UTF-16."""
+    return b"\n" in form or form.endswith((b"=", b"\r"))
 
 
 @lru_cache(1024)

@@ -99,3 +99,9 @@ def test_an_error_that_quotes_nothing_is_told_whole(body: bytes) -> None:
 
 def test_of_a_message_too_large_to_be_compared_nothing_is_told() -> None:
     assert unquoted("field 'text' is missing", b" " * (COMPARED + 1)) == "…"
+
+
+def test_a_line_end_within_a_sign_hides_no_quotation() -> None:
+    """上 is 4E 0A in UTF-16, and 0A alone ends a line."""
+    for words in ("今天上午", "三人上车", "上" * 4):
+        assert not set(words) & set(unquoted(f"550 {words}", words.encode("utf-16-be"))), words
