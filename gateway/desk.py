@@ -102,7 +102,7 @@ class Desk:
         self.wake_time: Callable[[], None] = lambda: None
         self._in_workers: Counter[str] = Counter()
         self.turns = Turns()
-        self._turns = {(channel, later): asyncio.Lock() for channel in LANES for later in (False, True)}
+        self._judging = {(channel, later): asyncio.Lock() for channel in LANES for later in (False, True)}
         self.known: precedence.Known = precedence.everybody
 
     def start(self) -> None:
@@ -243,7 +243,7 @@ class Desk:
                 log.error("channel %s could not read a message: %s", raw.via, type(error).__name__)
                 self.on_error(error)
                 failed = _("the channel could not read the message ({error})").format(error=type(error).__name__)
-        async with self._turns[raw.channel, later]:
+        async with self._judging[raw.channel, later]:
             began = monotonic()
             judged = judge(house.rules, raw, message, raw.meta, flags)
             await self.turns.give(monotonic() - began)
