@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 from gateway.alarms import Alarms
 from gateway.core.errors import StorageTrouble, TooLarge
@@ -16,6 +18,8 @@ from gateway.i18n import _
 from gateway.store import Store, Tx, journal, messages, precedence
 
 REPLY_SECONDS = 60.0
+AHEAD_BYTES = 64 * 1024
+"""A message of at most so many bytes is made ready on the loop (a quarter of a millisecond), a longer one by the writer."""
 LARGE_BYTES = 1024 * 1024
 """Messages larger than this are sealed one at a time: each lies in memory several times meanwhile."""
 
@@ -65,10 +69,11 @@ class Intake:
         now, began = self._clock(), monotonic()
         of = precedence.of_sender(raw.sender, self.known)
         repeat = repeat_within(self._repeat, self.is_person(raw.sender))
+        work = self._ready(raw, now, repeat, of) or (lambda tx: take_in(tx, raw, now, repeat, self.known))
         self.in_hand += 1
         try:
             async with self._one_large if len(raw.body) > LARGE_BYTES else contextlib.nullcontext():
-                accepted = await self._store.write(lambda tx: take_in(tx, raw, now, repeat, self.known), again=True)
+                accepted = await self._store.write(work, again=True)
         except StorageTrouble as trouble:
             self._alarms.raise_("storage", why=str(trouble), via=raw.via)
             raise
@@ -78,6 +83,16 @@ class Intake:
             self._wake(raw.channel, of)
         self.on_accepted(monotonic() - began)
         return accepted
+
+    def _ready(self, raw: RawMessage, now: datetime, repeat: float, of: int) -> Ready | None:
+        """What of a message can be made while the writer waits for a sync; parts and long ones are made by the writer, so that
+        the loop is not held up."""
+        if raw.part is not None or len(raw.body) > AHEAD_BYTES:
+            return None
+        store, window = self._store, timedelta(seconds=repeat)
+        parcel = messages.parcel(store.keys, store.new_id(), raw, now, repeat_window=window, precedence=of)
+        line = journal.line(_event(raw, messages.Accepted(id=parcel.id, message=parcel.id), now))
+        return Ready(raw, now, parcel, line)
 
     async def receipt(self, receipt: Receipt) -> None:
         """Keep a carrier's receipt. Raises ``StorageTrouble``."""
@@ -103,6 +118,35 @@ def take_in(
     accepted = messages.accept(tx, raw, now, repeat_window=timedelta(seconds=repeat_seconds), known=known)
     journal.emit(tx, _event(raw, accepted, now))
     return accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """As ``take_in``, for a message that was hashed and sealed already, outside of the writer. Those that wait together are
+    written together."""
+
+    raw: RawMessage
+    now: datetime
+    parcel: messages.Parcel
+    line: dict[str, Any]
+    """The journal's, if the message is no copy."""
+
+    def __call__(self, tx: Tx) -> messages.Accepted:
+        """Store it, and its event."""
+        return take_ready(tx, [self])[0]
+
+    @staticmethod
+    def together(tx: Tx, several: Sequence[Ready]) -> list[messages.Accepted]:
+        """Store several, and their events."""
+        return take_ready(tx, several)
+
+
+def take_ready(tx: Tx, several: Sequence[Ready]) -> list[messages.Accepted]:
+    """Store messages that were made ready, and their events."""
+    stored = messages.put_all(tx, [one.parcel for one in several])
+    for one, accepted in zip(several, stored, strict=True):
+        tx.events.append(one.line if accepted.duplicate_of is None else journal.line(_event(one.raw, accepted, one.now)))
+    return stored
 
 
 def _event(raw: RawMessage, accepted: messages.Accepted, now: datetime) -> Event:

@@ -12,7 +12,7 @@ import pytest
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import RawMessage
 from gateway.intake import Intake
-from gateway.store import precedence
+from gateway.store import StoreKeys, precedence
 
 AT = datetime(2026, 4, 10, 9, 0, tzinfo=UTC)
 RAW = RawMessage(channel="sms", via="sms", received_at=AT, sender="+8613800000002", body=b"x", content_type="text/plain")
@@ -27,7 +27,8 @@ async def test_the_desk_is_woken_whatever_became_of_the_carrier(end: BaseExcepti
 
     woken: list[tuple[str, int]] = []
     intake = Intake(
-        SimpleNamespace(write=write), clock=lambda: AT, max_bytes=100, repeat_seconds=60.0,  # type: ignore[arg-type]
+        SimpleNamespace(keys=StoreKeys(bytes(32)), new_id=lambda: "0" * 26, write=write),  # type: ignore[arg-type]
+        clock=lambda: AT, max_bytes=100, repeat_seconds=60.0,
         alarms=SimpleNamespace(raise_=lambda *args, **kwargs: None),  # type: ignore[arg-type]
         wake=lambda channel, of: woken.append((channel, of)), take_receipt=lambda *args: None, wake_dispatch=lambda: None,
     )  # fmt: skip

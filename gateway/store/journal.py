@@ -59,24 +59,27 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def emit(tx: Tx, event: Event) -> None:
-    """Write an event at the end of the present function. Raises ``NotInVocabulary`` for an event or field that
+    """Write an event at the end of the present function. Raises as ``line`` does."""
+    tx.events.append(line(event))
+
+
+def line(event: Event) -> dict[str, Any]:
+    """An event as it lies in the journal, for ``Tx.events``. Raises ``NotInVocabulary`` for an event or field that
     core/events.py does not know; telephone numbers are masked there."""
     checked = vocabulary.check(event)
     offset = checked.at.utcoffset() or timedelta(0)
     shown, withheld = vocabulary.parted(checked)
-    tx.events.append(
-        {
-            "at": micros(checked.at),
-            "offset_minutes": offset // _MINUTE,
-            "event": checked.event,
-            "incident": checked.incident,
-            "message": checked.message,
-            "delivery": checked.delivery,
-            "by": clean_or_none(checked.by),
-            "data": _encode(shown).decode(),
-            "withheld": _encode(withheld).decode() if withheld else None,
-        }
-    )
+    return {
+        "at": micros(checked.at),
+        "offset_minutes": offset // _MINUTE,
+        "event": checked.event,
+        "incident": checked.incident,
+        "message": checked.message,
+        "delivery": checked.delivery,
+        "by": clean_or_none(checked.by),
+        "data": _encode(shown).decode(),
+        "withheld": _encode(withheld).decode() if withheld else None,
+    }
 
 
 def entries(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -10,6 +14,7 @@ import sqlalchemy as sa
 from gateway.core.model import Channel, MessageState, RawMessage
 from gateway.store import vault
 from gateway.store.ids import instant, micros
+from gateway.store.keys import StoreKeys
 from gateway.store.prepared import Prepared
 from gateway.store.seal import Envelope
 from gateway.store.tables import messages
@@ -82,36 +87,110 @@ def put(
 ) -> Accepted:
     """Seal and store a whole message. An equal earlier one (same way, sender, carrier's id and bytes) is linked, not read
     again. ``part_group`` names the parts that it was joined of."""
-    digest = _digest(tx, raw)
-    after = -1 if raw.carrier_id else micros(now - repeat_window)
+    values = _row_of(tx.keys, tx.new_id(), raw, now, precedence) | {"part_group": part_group}
+    row, digest = values["id"], values["digest"]
+    after = _behind(raw, now, repeat_window)
     first: str | None = tx.scalar(_EARLIER, {"head": digest[:12], "digest": digest, "after": after})
-    row = tx.new_id()
-    tx.insert(
-        messages,
-        {
-            "id": row,
-            "channel": raw.channel,
-            "via": raw.via,
-            "received_at": micros(raw.received_at),
-            "accepted_at": micros(now),
-            "sender": clean(raw.sender),
-            "recipient": clean(raw.recipient),
-            "carrier_id": clean_or_none(raw.carrier_id),
-            "content_type": clean(raw.content_type),
-            "size": len(raw.body),
-            "state": "accepted" if first is None else "duplicate",
-            "duplicate_of": first,
-            "digest": digest,
-            "part_group": part_group,
-            "precedence": precedence,
-            "revision": 1,
-        },
-    )
+    if first is not None:
+        values |= {"state": "duplicate", "duplicate_of": first}
+    tx.insert(messages, values)
     if first is not None:
         return Accepted(id=row, duplicate_of=first, message=row)
     # A linked copy keeps no bytes of its own: they are the first one's, and go with it should that be quarantined.
     vault.put(tx, row, packed(raw))
     return Accepted(id=row, message=row)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A whole message as it will lie in the data base, if no equal one lies there: its row, and its bytes sealed as the vault has
+    them. An equal one is the same if it was accepted after the instant ``behind``, in microseconds."""
+
+    row: dict[str, Any]
+    text: dict[str, Any]
+    behind: int
+
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return str(self.row["id"])
+
+
+def parcel(
+    keys: StoreKeys, id_: str, raw: RawMessage, now: datetime, *, repeat_window: timedelta, precedence: int = FIRST
+) -> Parcel:
+    """All of the work on a message that needs no transaction, so that none waits for it."""
+    text = vault.sealed_row(keys, id_, packed(raw))
+    return Parcel(_row_of(keys, id_, raw, now, precedence), text, _behind(raw, now, repeat_window))
+
+
+def put_all(tx: Tx, parcels: Sequence[Parcel]) -> list[Accepted]:
+    """As ``put`` for messages in parcels, by a few statements for all of them."""
+    there = _earlier_of(tx, {str(parcel.row["digest"]) for parcel in parcels})
+    made, rows, texts = [], [], []
+    for parcel in parcels:
+        row, same = parcel.row, there[parcel.row["digest"]]
+        first = min((id_ for id_, at in same if at > parcel.behind), default=None)
+        if first is None:
+            same.append((parcel.id, row["accepted_at"]))
+            texts.append(parcel.text)
+        else:
+            row = {**row, "state": "duplicate", "duplicate_of": first}
+        rows.append(row)
+        made.append(Accepted(id=parcel.id, duplicate_of=first, message=parcel.id))
+    tx.insert(messages, rows)
+    tx.insert(sealed_texts, texts)
+    return made
+
+
+def _earlier_of(tx: Tx, digests: set[str]) -> dict[str, list[tuple[str, int]]]:
+    """The messages of these digests that have bytes of their own: their ids, and when they were accepted."""
+    found: dict[str, list[tuple[str, int]]] = {digest: [] for digest in digests}
+    listed = sorted(digests)
+    for begin in range(0, len(listed), _SIZES[-1]):
+        heads = [digest[:12] for digest in listed[begin : begin + _SIZES[-1]]]
+        size = next(size for size in _SIZES if size >= len(heads))
+        named = {f"head{n}": head for n, head in enumerate(heads + heads[:1] * (size - len(heads)))}
+        for id_, digest, at in tx.all(_any_earlier(size), named):
+            if digest in found:
+                found[digest].append((id_, at))
+    return found
+
+
+_SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+@cache
+def _any_earlier(size: int) -> Prepared:
+    heads = sa.literal_column("substr(messages.digest, 1, 12)").in_([sa.bindparam(f"head{n}") for n in range(size)])
+    asked = sa.select(messages.c.id, messages.c.digest, messages.c.accepted_at)
+    return Prepared(asked.join(sealed_texts, sealed_texts.c.id == messages.c.id).where(heads))
+
+
+def _behind(raw: RawMessage, now: datetime, repeat_window: timedelta) -> int:
+    """With the carrier's own id an equal message is always the same one."""
+    return -1 if raw.carrier_id else micros(now - repeat_window)
+
+
+def _row_of(keys: StoreKeys, id_: str, raw: RawMessage, now: datetime, precedence: int) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "channel": raw.channel,
+        "via": raw.via,
+        "received_at": micros(raw.received_at),
+        "accepted_at": micros(now),
+        "sender": clean(raw.sender),
+        "recipient": clean(raw.recipient),
+        "carrier_id": clean_or_none(raw.carrier_id),
+        "content_type": clean(raw.content_type),
+        "size": len(raw.body),
+        "state": "accepted",
+        "duplicate_of": None,
+        "digest": _digest(keys, raw),
+        "part_group": None,
+        "precedence": precedence,
+        "revision": 1,
+    }
 
 
 def packed(raw: RawMessage) -> bytes:
@@ -120,9 +199,9 @@ def packed(raw: RawMessage) -> bytes:
     return msgspec.msgpack.encode(envelope)
 
 
-def _digest(tx: Tx, raw: RawMessage) -> str:
+def _digest(keys: StoreKeys, raw: RawMessage) -> str:
     named = (raw.via, clean(raw.sender), clean(raw.carrier_id or ""))
-    return tx.keys.digest("message", *(text.encode() for text in named), raw.body)
+    return keys.digest("message", *(text.encode() for text in named), raw.body)
 
 
 def row(found: AnyRow) -> MessageRow:

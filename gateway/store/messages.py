@@ -16,7 +16,7 @@ from gateway.core.model import MessageState, RawMessage
 from gateway.store import message_rows, vault
 from gateway.store.errors import KeyGone, NotFound, Stale
 from gateway.store.ids import floor, micros
-from gateway.store.message_rows import COLUMNS, REPEAT_WINDOW, Accepted, MessageRow
+from gateway.store.message_rows import COLUMNS, REPEAT_WINDOW, Accepted, MessageRow, Parcel, parcel, put_all
 from gateway.store.message_rows import row as _row
 from gateway.store.parts import Released, accept_part, release_partial
 from gateway.store.precedence import Known, everybody, of_sender
@@ -27,8 +27,8 @@ from gateway.store.tables import vault as sealed_texts
 from gateway.store.tx import Tx, clean, clean_or_none
 
 __all__ = [
-    "REPEAT_WINDOW", "Accepted", "MessageRow", "Released", "accept", "accept_part", "content_seen", "counts", "export",
-    "get", "pending", "quarantine", "raw", "release_partial", "remember_content", "rows", "set_state",
+    "REPEAT_WINDOW", "Accepted", "MessageRow", "Parcel", "Released", "accept", "accept_part", "content_seen", "counts", "export",
+    "get", "parcel", "pending", "put_all", "quarantine", "raw", "release_partial", "remember_content", "rows", "set_state",
 ]  # fmt: skip
 
 

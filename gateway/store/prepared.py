@@ -7,9 +7,11 @@ time, is built on the spot and goes SQLAlchemy's way; ``Tx`` takes both.
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -19,6 +21,10 @@ from sqlalchemy.types import TypeEngine
 
 _named: Any = namedtuple  # whose names are known at run time only
 _NOTHING: Mapping[str, Any] = {}
+_ROW = re.compile(r"^INSERT INTO \w+ \([^()]*\) VALUES (\([?, ]+\))$")
+"""An INSERT of one row in SQLite's words, and nothing behind it."""
+_MOST_ROWS = 5
+"""An INSERT of several rows has two to the power of this at most."""
 Turn = Callable[[Any], Any]
 """How a value of ours becomes one of the driver's, or the other way round."""
 
@@ -53,6 +59,8 @@ class Ready:
         self._plain = self._order is not None and not self._fixed and not self._into
         shown = list(getattr(statement, "exported_columns", ()))
         row = _named("Row", [getattr(one, "name", "_") for one in shown], rename=True)
+        self._texts: dict[int, str] = {}
+        self._insert = _ROW.search(self.text) if dialect.name == "sqlite" else None
         self._row = partial(tuple.__new__, row)  # what its _make does, without a call in Python for each row
         self._out_of = _turns(dialect, "result_processor", dict(enumerate(one.type for one in shown)), None)
 
@@ -75,6 +83,8 @@ class Ready:
                 cursor.execute(self.text, self.given(values or _NOTHING))
             elif len(values) == 1:
                 cursor.execute(self.text, self.given(values[0]))
+            elif self._insert is not None:
+                return [], self._insert_all(cursor, [*map(self.given, values)])
             else:
                 cursor.executemany(self.text, [*map(self.given, values)])
             found = cursor.fetchall() if cursor.description else []
@@ -87,6 +97,23 @@ class Ready:
         if self._out_of:
             found = [self._turned(row) for row in found]
         return [*map(self._row, found)] if found else found, cursor.rowcount
+
+    def _insert_all(self, cursor: Any, rows: list[Any]) -> int:
+        """Insert many rows by few statements: sqlite3 gives the interpreter away at each row of an executemany, and one who works
+        beside another thread has to wait for it again and again."""
+        there = 0
+        while there < len(rows):
+            # By powers of two, so that few texts are made and SQLite keeps them compiled.
+            many = 1 << min((len(rows) - there).bit_length() - 1, _MOST_ROWS)
+            cursor.execute(self._rows_text(many), [*chain.from_iterable(rows[there : there + many])])
+            there += many
+        return there
+
+    def _rows_text(self, many: int) -> str:
+        if many not in self._texts:
+            assert self._insert is not None
+            self._texts[many] = self.text + f", {self._insert[1]}" * (many - 1)
+        return self._texts[many]
 
     def _turned(self, row: Sequence[Any]) -> list[Any]:
         """A row of the driver's with its values as we have them."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import sqlalchemy as sa
 
 from gateway.store.errors import KeyGone, NotFound
+from gateway.store.keys import StoreKeys
 from gateway.store.prepared import Prepared
 from gateway.store.seal import new_key, seal, unseal
 from gateway.store.tables import vault
@@ -19,17 +20,17 @@ _DROP = Prepared(sa.delete(vault).where(vault.c.id == sa.bindparam("row")))
 
 def put(tx: Tx, row: str, plain: bytes) -> None:
     """Seal ``plain`` under a new key as the text of ``row``, which had none."""
-    tx.insert(vault, _sealed(tx, row, plain))
+    tx.insert(vault, sealed_row(tx.keys, row, plain))
 
 
 def put_all(tx: Tx, plain: Mapping[str, bytes]) -> None:
     """As ``put``, for several rows."""
-    tx.insert(vault, [_sealed(tx, row, text) for row, text in plain.items()])
+    tx.insert(vault, [sealed_row(tx.keys, row, text) for row, text in plain.items()])
 
 
 def replace(tx: Tx, row: str, plain: bytes) -> None:
     """Seal ``plain`` under a new key in place of what ``row`` had."""
-    tx.put(vault, _sealed(tx, row, plain))
+    tx.put(vault, sealed_row(tx.keys, row, plain))
 
 
 def get(tx: Tx, row: str) -> bytes:
@@ -71,6 +72,7 @@ def destroy(tx: Tx, rows: Iterable[str]) -> None:
     tx.touched.add("scrub")
 
 
-def _sealed(tx: Tx, row: str, plain: bytes) -> dict[str, object]:
+def sealed_row(keys: StoreKeys, row: str, plain: bytes) -> dict[str, object]:
+    """``plain`` sealed under a new key, as it lies in the table."""
     key = new_key()
-    return {"id": row, "wrapped": tx.keys.wrap(key, row), "sealed": seal(key, plain, row)}
+    return {"id": row, "wrapped": keys.wrap(key, row), "sealed": seal(key, plain, row)}

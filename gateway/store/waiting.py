@@ -1,12 +1,13 @@
 """What waits for the writer. Carriers go first: for what the desk has to write nobody outside stands waiting.
 
-Where a commit takes long, a transaction waits a part of that time for the carriers that were answered by the one before and will
-come again: half of them would be late by a moment for every commit, and wait for two.
+Where a commit takes long, a transaction waits a part of that time for the carriers that were answered by the one before and
+will come again: half of them would be late by a moment for every commit, and wait for two.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import queue
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ SHARE = 0.005
 """Seconds that others may take of a transaction for which carriers wait; one of them always gets its turn."""
 PATIENCE = 0.5
 """Such a part of a commit's time is waited for carriers that are expected; none is where one alone writes."""
+LONG = 0.003
+"""Seconds that a commit takes at least to be waited for. What comes during a shorter one is made ready meanwhile."""
 
 
 @dataclass(slots=True)
@@ -48,7 +51,8 @@ class Waiting:
         self._others: Line[Job] = Line()
         self._ended = False
         self._given = self._gone = self._before = self._company = 0
-        self._began = self._commit_seconds = 0.0
+        self._began = self._worth = 0.0
+        self._commits = (math.inf, math.inf)
 
     def put(self, job: Job) -> None:
         """Let a function wait."""
@@ -80,8 +84,9 @@ class Waiting:
         if len(self.taken) >= MOST or left <= 0:
             return None
         carriers, job = self._gone - self._before, self._carrier()
-        if job is None and patient and not self._others and carriers < self._company:
-            job = self._carrier(min(self._commit_seconds * PATIENCE, left))
+        if job is None and patient and not self._others and carriers < self._company and self._worth > 0:
+            job = self._carrier(min(self._worth, left))
+            self._worth -= perf_counter() - now
         if job is not None:
             return job
         hurried = carriers and len(self.taken) > carriers and now > self._began + SHARE
@@ -89,7 +94,11 @@ class Waiting:
 
     def committed(self, seconds: float) -> None:
         """The transaction in hand was committed, in so many seconds."""
-        self._commit_seconds, self._company = seconds, self._given - self._before
+        # The shorter of two: a disk that was held up once says nothing of the next time.
+        self._commits = (self._commits[1], seconds)
+        usual = min(self._commits)
+        self._worth = usual * PATIENCE if usual > LONG else 0.0
+        self._company = self._given - self._before
 
     def rest(self) -> list[Job]:
         """All that waits, given up at once."""

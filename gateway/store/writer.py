@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
 from time import perf_counter
 from typing import Any
 
@@ -167,10 +168,19 @@ def run_together(tx: Tx, jobs: list[Job]) -> list[Done]:
     """Run functions in one savepoint; where one of them fails, each in its own."""
     if len(jobs) == 1:
         return [run_one(tx, jobs[0])]
-    whole = run_one(tx, Job(lambda tx: [job.fn(tx) for job in jobs], None))
+    whole = run_one(tx, Job(lambda tx: _each(tx, [job.fn for job in jobs]), None))
     if whole.error is not None:
         return [run_one(tx, job) for job in jobs]
     return [Done(job, value) for job, value in zip(jobs, whole.value, strict=True)]
+
+
+def _each(tx: Tx, functions: list[Callable[[Tx], Any]]) -> list[Any]:
+    """The values of functions, in their order. Those whose class knows how several are done ``together`` cost less that way."""
+    values: list[Any] = []
+    for together, group in groupby(functions, lambda fn: getattr(fn, "together", None)):
+        some = list(group)
+        values += together(tx, some) if together is not None else [fn(tx) for fn in some]
+    return values
 
 
 def undo(tx: Tx) -> None:

@@ -38,6 +38,7 @@ async def test_intake_opens_again_without_a_commit_that_would_wake_the_sealer(mo
     daemon.sealer = SimpleNamespace(run_once=run_once)  # type: ignore[assignment]
     daemon.heart = SimpleNamespace(here=lambda *_args: None)  # type: ignore[assignment]
     daemon.alarms = Alarms()  # type: ignore[assignment]
+    daemon.intake = SimpleNamespace(in_hand=0)  # type: ignore[assignment]
     daemon._committed, daemon._stopping, daemon._unsealed = asyncio.Event(), asyncio.Event(), ""
     turning = asyncio.create_task(daemon._seal())
     async with asyncio.timeout(10):
@@ -47,3 +48,30 @@ async def test_intake_opens_again_without_a_commit_that_would_wake_the_sealer(mo
     daemon._stopping.set()
     daemon._committed.set()
     await turning
+
+
+async def test_while_carriers_wait_the_sealer_takes_a_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    turns = iter([3, service.BATCH, 3, 0])
+    daemon = service.Service.__new__(service.Service)
+    daemon.intake = SimpleNamespace(in_hand=2)  # type: ignore[assignment]
+    daemon.store = SimpleNamespace(listeners=[])  # type: ignore[assignment]
+    daemon.heart = SimpleNamespace(here=lambda *_args: None)  # type: ignore[assignment]
+    daemon.alarms = Alarms()  # type: ignore[assignment]
+    daemon._committed, daemon._stopping, daemon._unsealed = asyncio.Event(), asyncio.Event(), ""
+    loop = asyncio.get_running_loop()
+
+    def run_once() -> int:
+        if (sealed := next(turns)) == 0:
+            daemon._stopping.set()
+            loop.call_soon_threadsafe(daemon._committed.set)
+        return sealed
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    daemon.sealer = SimpleNamespace(run_once=run_once)  # type: ignore[assignment]
+    monkeypatch.setattr(service.asyncio, "sleep", sleep)
+    async with asyncio.timeout(10):
+        await daemon._seal()
+    assert pauses == [service.SEAL_PAUSE] * 2, "none behind a turn that had all it could take"

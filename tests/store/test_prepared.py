@@ -128,3 +128,26 @@ def test_a_store_in_memory_undoes_what_failed_and_goes_on(keys: StoreKeys, clock
     events = store.read_now(journal.entries)
     store.close()
     assert "bad" not in names and sum(name.startswith("good") for name in names) == 500 and events == []
+
+
+@pytest.mark.parametrize("many", [2, 3, 31, 32, 63, 64, 100])
+def test_many_rows_are_inserted_as_each_would_be(store: Store, many: int) -> None:
+    def write(tx: Tx) -> int:
+        tx.insert(meta, [{"key": f"k{n:03}", "value": f"{n}"} for n in range(many)])
+        return tx.run(_ONE_MORE, [{"key": f"m{n:03}", "value": f"{n}"} for n in range(many)])
+
+    assert store.write_now(write) == many
+    for begin in "km":
+        found = store.read_now(lambda tx, begin=begin: tx.all(sa.select(meta).where(meta.c.key.like(f"{begin}%")).order_by(meta.c.key)))
+        assert [(one.key, one.value) for one in found if one.key[1:].isdigit()] == [(f"{begin}{n:03}", f"{n}") for n in range(many)]
+
+
+_ONE_MORE = Prepared(sa.insert(meta).inline(), ("key", "value"))
+
+
+def test_of_many_rows_one_that_cannot_be_is_an_error_and_none_is_there(store: Store) -> None:
+    rows = [{"key": f"k{n % 40}", "value": SECRET} for n in range(50)]
+    with pytest.raises(exc.IntegrityError) as caught:
+        store.write_now(lambda tx: tx.insert(meta, rows))
+    assert SECRET not in str(caught.value)
+    assert store.read_now(lambda tx: tx.all(sa.select(meta).where(meta.c.key.like("k%")))) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -67,6 +68,40 @@ def test_the_carriers_that_were_answered_last_are_waited_for_and_nobody_else() -
     room.put(job("A", carrier=True))
     assert room.first() is not None
     assert room.another(patient=True) is None, "a commit that takes no time is not waited for"
+
+
+@pytest.mark.parametrize("commits", [(waiting.LONG, waiting.LONG), (100.0, 0.001), (0.001, 100.0)])
+def test_nobody_is_waited_for_where_a_commit_is_short_or_was_long_but_once(commits: tuple[float, ...]) -> None:
+    room = Waiting()
+    for seconds in commits:
+        for name in "AB":
+            room.put(job(name, carrier=True))
+        assert taken(room) == ["A", "B"]
+        room.committed(seconds)
+    room.put(job("A", carrier=True))
+    assert room.first() is not None
+    began = time.perf_counter()
+    assert room.another(patient=True) is None
+    assert time.perf_counter() - began < 0.5, "of the half of 100 seconds"
+
+
+def test_all_of_those_that_are_waited_for_have_half_of_a_commit_together() -> None:
+    room = Waiting()
+    for name in "ABCD":
+        room.put(job(name, carrier=True))
+    assert taken(room) == ["A", "B", "C", "D"]
+    room.committed(0.4)
+    room.put(job("A", carrier=True))
+    assert room.first() is not None
+    timers = [threading.Timer(0.15 * n, room.put, [job(f"late {n}", carrier=True)]) for n in (1, 2)]
+    for one in timers:
+        one.start()
+    came = []
+    while (found := room.another(patient=True)) is not None:
+        came.append(found.future)
+    for one in timers:
+        one.join()
+    assert came == ["late 1"], "0.2 s of waiting, not 0.2 s for each"
 
 
 def test_at_the_end_what_waits_still_has_its_turn() -> None:
