@@ -179,12 +179,21 @@ def verifier_key(name: str, public: bytes) -> str:
     return f"{name}+{key_id(name, public).hex()}+{base64.b64encode(bytes([ED25519]) + public).decode()}"
 
 
+def unbase64(text: str) -> bytes:
+    """Octets from base64 as it is written and in no other way: the spare bits of its last sign must be nought, or a note that was
+    changed there would still hold. Raises ``ValueError``."""
+    octets = base64.b64decode(text, validate=True)
+    if base64.b64encode(octets).decode() != text:
+        raise ValueError("not as base64 is written")
+    return octets
+
+
 def parse_key(text: str) -> tuple[str, bytes]:
     """Name and bytes of a verifier key. Raises ``Wrong``."""
     name, _, rest = text.strip().partition("+")
     id_, _, body = rest.partition("+")
     try:
-        public = base64.b64decode(body, validate=True)
+        public = unbase64(body)
     except ValueError:
         public = b""
     if len(public) != 33 or public[0] != ED25519 or not name or id_ != key_id(name, public[1:]).hex():
@@ -213,7 +222,7 @@ def parse_note(text: str, name: str, public: bytes) -> Head:
         if dash != "—" or who != name:
             continue
         try:
-            raw = base64.b64decode(body, validate=True)
+            raw = unbase64(body)
             if raw[:4] != key_id(name, public):
                 continue
             Ed25519PublicKey.from_public_bytes(public).verify(raw[4:], signed.encode())
@@ -228,7 +237,7 @@ def _head(signed: str) -> Head:
     try:
         if len(lines) < 3 or not re.fullmatch(r"0|[1-9]\d{0,17}", lines[1]):
             raise ValueError
-        root = base64.b64decode(lines[2], validate=True)
+        root = unbase64(lines[2])
     except ValueError:
         raise Wrong("not a checkpoint: origin, size and root are asked for") from None
     extra = dict(line.split(" ", 1) for line in lines[3:] if " " in line)
@@ -325,11 +334,11 @@ def check_proof(bundle: Any, name: str, public: bytes) -> int:
         older = bundle.get("consistent_with")
         if older is not None:
             first = parse_note(older["checkpoint"], name, public)
-            path = [base64.b64decode(one) for one in older["path"]]
+            path = [unbase64(one) for one in older["path"]]
             if not check_consistency(first.size, head.size, first.root, head.root, path, head.algorithm):
                 raise Wrong(f"the tree of {first.size} lines is no beginning of that of {head.size}")
         for one in bundle["lines"]:
-            line, path = one["line"].encode(), [base64.b64decode(node) for node in one["path"]]
+            line, path = one["line"].encode(), [unbase64(node) for node in one["path"]]
             chain = Chain()
             chain.take(line + b"\n")
             leaf = leaf_hash(line, head.algorithm)

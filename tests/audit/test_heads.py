@@ -112,6 +112,18 @@ def test_a_note_tells_its_head_and_any_change_is_seen(signer: Signer) -> None:
         outside.parse_note(note, other.name, other.public)
 
 
+def test_a_signature_in_another_spelling_is_seen(signer: Signer) -> None:
+    note = signer.note(42, bytes(32))
+    name, public = outside.parse_key(signer.verifier_key)
+    signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    assert note.endswith("=\n")
+    last = note[-3]
+    for spare in (1, 2, 3):
+        other = note[:-3] + signs[signs.index(last) + spare] + "=\n"
+        with pytest.raises(Wrong, match="does not hold"):
+            outside.parse_note(other, name, public)
+
+
 def test_what_is_no_key_is_refused() -> None:
     for text in ("", "a+b+c", "a+00000000+AAAA", outside.verifier_key("n", bytes(32)).replace("n+", "m+", 1)):
         with pytest.raises(Wrong):
