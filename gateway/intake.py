@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -69,7 +70,12 @@ class Intake:
         now, began = self._clock(), monotonic()
         of = precedence.of_sender(raw.sender, self.known)
         repeat = repeat_within(self._repeat, self.is_person(raw.sender))
-        work = self._ready(raw, now, repeat, of) or (lambda tx: take_in(tx, raw, now, repeat, self.known))
+        work: Callable[[Tx], messages.Accepted]
+        if raw.part is None and len(raw.body) <= AHEAD_BYTES:
+            work = Ready.of(self._store, raw, now, repeat, of)
+        else:
+            # Parts depend on one another, and a long one would hold up the loop.
+            work = partial(take_in, raw=raw, now=now, repeat_seconds=repeat, known=self.known)
         self.in_hand += 1
         try:
             async with self._one_large if len(raw.body) > LARGE_BYTES else contextlib.nullcontext():
@@ -83,16 +89,6 @@ class Intake:
             self._wake(raw.channel, of)
         self.on_accepted(monotonic() - began)
         return accepted
-
-    def _ready(self, raw: RawMessage, now: datetime, repeat: float, of: int) -> Ready | None:
-        """What of a message can be made while the writer waits for a sync; parts and long ones are made by the writer, so that
-        the loop is not held up."""
-        if raw.part is not None or len(raw.body) > AHEAD_BYTES:
-            return None
-        store, window = self._store, timedelta(seconds=repeat)
-        parcel = messages.parcel(store.keys, store.new_id(), raw, now, repeat_window=window, precedence=of)
-        line = journal.line(_event(raw, messages.Accepted(id=parcel.id, message=parcel.id), now))
-        return Ready(raw, now, parcel, line)
 
     async def receipt(self, receipt: Receipt) -> None:
         """Keep a carrier's receipt. Raises ``StorageTrouble``."""
@@ -130,6 +126,14 @@ class Ready:
     parcel: messages.Parcel
     line: dict[str, Any]
     """The journal's, if the message is no copy."""
+
+    @classmethod
+    def of(cls, store: Store, raw: RawMessage, now: datetime, repeat_seconds: float, precedence: int) -> Ready:
+        """All of the work on a whole message that needs no transaction: the loop does it while the writer waits for a sync."""
+        window = timedelta(seconds=repeat_seconds)
+        parcel = messages.parcel(store.keys, store.new_id(), raw, now, repeat_window=window, precedence=precedence)
+        accepted = messages.Accepted(id=parcel.id, message=parcel.id)
+        return cls(raw, now, parcel, journal.line(_event(raw, accepted, now)))
 
     def __call__(self, tx: Tx) -> messages.Accepted:
         """Store it, and its event."""
