@@ -18,7 +18,6 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
-from zoneinfo import ZoneInfo
 
 from gateway import __version__, activation, aio, clearance, house, scrub
 from gateway.alarms import Alarms
@@ -29,14 +28,13 @@ from gateway.conf_book import Book
 from gateway.console.server import Server as ConsoleServer
 from gateway.console.services import Services
 from gateway.control import ControlServer
-from gateway.core.calendar import fixed
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
 from gateway.desk import Desk
 from gateway.dispatch import Dispatcher
 from gateway.duty import work
 from gateway.duty.link_page import LinkPage
-from gateway.duty.timekeeper import Steady, Timekeeper
+from gateway.duty.timekeeper import Steady, Timekeeper, Wall
 from gateway.heartbeat import WORK, Heartbeat
 from gateway.house import House
 from gateway.i18n import _
@@ -102,6 +100,7 @@ class Service:
 
     def __init__(self, config: Config, book: Book | None = None) -> None:
         self.config = config
+        self._wall = Wall(lambda: self.config.timezone)
         self.steady = Steady(self._wall)
         self.book = book or Book(config.path)
         self.secrets = Secrets(config.secrets)
@@ -117,9 +116,6 @@ class Service:
     def now(self) -> datetime:
         """The present instant, with the city's offset; no leap of the wall clock is in it before an operator confirms it."""
         return self.steady()
-
-    def _wall(self) -> datetime:
-        return fixed(datetime.now(ZoneInfo(self.config.timezone)))
 
     async def start(self) -> None:
         """Bring the rooms up: store, audit, transports, dispatch, desk, and the channels last."""

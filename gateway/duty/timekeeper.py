@@ -13,9 +13,11 @@ import functools
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 from gateway.alarms import Alarms
+from gateway.core.calendar import fixed
 from gateway.core.errors import StorageTrouble
 from gateway.core.model import Event
 from gateway.duty import reports, work
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 TOLERANCE = 5.0
 """Seconds by which wall clock and CLOCK_BOOTTIME may drift apart unnoticed."""
+OFFSET_HOLDS = 900
+"""Seconds: clocks change at full quarters of an hour."""
 LONGEST_WAIT = 1.0
 """A step of the wall clock must be seen soon: never sleep longer than this."""
 BATCH = 256
@@ -54,6 +58,23 @@ class Trust:
         """An operator says that the wall clock is right now."""
         self._offset = wall - boot
         self.off_by = 0.0
+
+
+class Wall:
+    """The wall clock, with the offset of the zone that ``zone`` names as it is now and no name of it (``calendar.fixed``)."""
+
+    def __init__(self, zone: Callable[[], str], seconds: Callable[[], float] = time.time) -> None:
+        self._zone, self._seconds = zone, seconds
+        self._since: tuple[str, float] = "", 0.0
+        self._offset: tzinfo | None = None
+
+    def __call__(self) -> datetime:
+        at, name = self._seconds(), self._zone()
+        # To ask the zone takes longer than all else, and every step of every message asks what time it is.
+        if (since := (name, at // OFFSET_HOLDS)) != self._since:
+            self._offset = fixed(datetime.fromtimestamp(at, ZoneInfo(name))).tzinfo
+            self._since = since
+        return datetime.fromtimestamp(at, self._offset)
 
 
 class Steady:

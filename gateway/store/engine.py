@@ -10,6 +10,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from gateway.i18n import _
 from gateway.store.errors import StoreRefused
+from gateway.store.prepared import Prepared
 
 BUSY_MS = 5000
 READERS = 2
@@ -46,13 +47,15 @@ def _sqlite(url: sa.URL, *, writes: bool, busy_ms: int) -> sa.Engine:
         pragmas += ["journal_mode=WAL", "synchronous=FULL"] if writes else []
         pragmas += ["wal_autocheckpoint=0", f"journal_size_limit={WAL_KEPT}"] if writes else ["query_only=ON"]
 
+    begin = Prepared(sa.text("BEGIN IMMEDIATE" if writes else "BEGIN"))
+
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are ours to begin
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}").fetchall()
 
     def begun(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        begin.on(connection.dialect).run(connection.connection.driver_connection, connection.dialect, None)
 
     event.listen(made, "connect", connected)
     event.listen(made, "begin", begun)

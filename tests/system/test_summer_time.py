@@ -6,14 +6,16 @@ import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway import explain, house, service
+from gateway import explain, house
 from gateway.conf_load import load
 from gateway.core.calendar import fixed
+from gateway.duty.timekeeper import Wall
 from gateway.host import Host
 from gateway.simulate import run
 
@@ -29,11 +31,19 @@ def test_a_span_before_or_after_now_is_so_long(utc: datetime, step: timedelta) -
     assert (now + step).timestamp() - now.timestamp() == step.total_seconds()
 
 
-def test_the_clock_of_the_daemon_has_such_instants() -> None:
-    daemon = service.Service.__new__(service.Service)
-    daemon.config = SimpleNamespace(timezone="Europe/Berlin")  # type: ignore[assignment]
-    assert not isinstance(daemon._wall().tzinfo, ZoneInfo)
-    assert daemon._wall().utcoffset() == datetime.now(BERLIN).utcoffset()
+ZONES = ["Europe/Berlin", "Asia/Shanghai", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Chatham"]
+CHANGES = [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC), datetime(2026, 4, 4, 15, tzinfo=UTC)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ZONES), st.sampled_from(CHANGES), st.integers(-4_000_000, 4_000_000)), min_size=1))
+def test_the_clock_of_the_daemon_has_such_instants(asked: list[tuple[str, datetime, int]]) -> None:
+    """Whatever it was asked before, in that zone or in another, on either side of a change."""
+    name, at = "", 0.0
+    wall = Wall(lambda: name, lambda: at)
+    for name, change, off in asked:
+        at = change.timestamp() + off / 1000
+        told, zone = wall(), datetime.fromtimestamp(at, ZoneInfo(name))
+        assert told == zone.astimezone(UTC) and told.utcoffset() == zone.utcoffset() and not isinstance(told.tzinfo, ZoneInfo)
 
 
 @pytest.mark.parametrize(
