@@ -253,19 +253,27 @@ def _reader(descriptor: int) -> tuple[Callable[[int, int], bytes], int]:
 
 
 def _cut_torn(descriptor: int) -> None:
-    """Cut what stands behind the last line end."""
-    size = end = os.fstat(descriptor).st_size
+    """Cut what stands behind the last line end, and the end of the file from a line on that has a hole: with the power any sector
+    may be lost that was not synced, and one behind it be there. A hole reads as noughts, which no line has."""
+    size = os.fstat(descriptor).st_size
+    start = max(0, size - _RENEWED)
+    hole = os.pread(descriptor, _RENEWED, start).find(b"\0")
+    end = _line_end(descriptor, size if hole < 0 else start + hole)
+    if end < size:
+        log.warning("audit log: %d bytes at its end, a torn line or lost sectors, were cut", size - end)
+        os.ftruncate(descriptor, end)
+        os.fsync(descriptor)
+
+
+def _line_end(descriptor: int, end: int) -> int:
+    """Where the last line ends before ``end``."""
     while end > 0:
         start = max(0, end - _BLOCK)
         at = os.pread(descriptor, end - start, start).rfind(b"\n")
         if at >= 0:
-            end = start + at + 1
-            break
+            return start + at + 1
         end = start
-    if end < size:
-        log.warning("audit log: a torn last line of %d bytes was cut", size - end)
-        os.ftruncate(descriptor, end)
-        os.fsync(descriptor)
+    return 0
 
 
 def _renew(path: Path) -> None:

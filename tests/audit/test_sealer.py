@@ -145,6 +145,30 @@ def test_garbage_behind_the_last_line_is_cut(store: Store, log: Path, make_seale
     whole(log, store, 2)
 
 
+@pytest.mark.parametrize("lost", [(0,), (1,), (2,), (0, 2), (1, 3), (0, 1, 2, 3)])
+def test_sectors_that_were_lost_with_the_power_are_written_again(
+    store: Store, log: Path, make_sealer: Make, lost: tuple[int, ...]
+) -> None:
+    """Lines were written and not yet synced: of their sectors any may be there."""
+    emit(store, 3)
+    drain(make_sealer(store))
+    synced = len(log.read_bytes())
+    emit(store, 20)
+    drain(make_sealer(store))
+    whole_file = log.read_bytes()
+    first = -(-synced // 512)
+    assert len(whole_file) > (first + 5) * 512
+    damaged = bytearray(whole_file)
+    for sector in lost:
+        at = max(synced, (first - 1 + sector) * 512)
+        damaged[at : (first + sector) * 512] = bytes((first + sector) * 512 - at)
+    log.write_bytes(damaged)
+    emit(store, 1)
+    drain(make_sealer(store))
+    assert log.read_bytes().startswith(whole_file)
+    whole(log, store, 24)
+
+
 def test_missing_lines_are_appended(store: Store, log: Path, make_sealer: Make) -> None:
     """A crash between the data base's commit and the file."""
     emit(store, 5)
