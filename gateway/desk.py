@@ -29,7 +29,7 @@ from gateway.judging import Judged, judge, look
 from gateway.store import Stale, Store, Tx, journal, messages, parts, precedence
 from gateway.telling import unquoted
 from gateway.turns import Turns
-from gateway.workers import START_SECONDS, NotJudged, WorkerFailed, WorkerPool
+from gateway.workers import START_SECONDS, NotJudged, NoWorker, WorkerFailed, WorkerPool
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,11 @@ IN_ONE_LANE = ("fax",)
 """Kinds whose envelope names a go-between, a fax server: who sent them is known only when they have been read."""
 IDLE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
+SHORTAGE = (OSError, MemoryError, NoWorker)
+"""What is raised where the machine has no descriptor, memory or process left, by whatever happens to open a file then: the import
+of a country's numbers, the data of a zone."""
+SHORT_TRIES = 10
+"""So often a message is tried again that met with a shortage; after that a person must read it."""
 
 
 class Lane(NamedTuple):
@@ -205,17 +210,27 @@ class Desk:
             why = _("the stored bytes cannot be opened: {error}").format(error=type(raw).__name__)
             self._alarms.raise_("desk", why=why, message=row.id)
             return preparing.blank(_("the stored bytes cannot be opened"))
-        try:
-            judged, failed = await self.read(raw, house=house, later=later, flags=await self._vouched(raw, later))
-            # Plugins are asked here, where they are: at once, or beside the loop where it would wait for them.
-            if house.asks_elsewhere or (house.asks and _long(judged.message)):
-                return await asyncio.to_thread(preparing.seconded, house, judged, failed, raw.meta)
-            return preparing.seconded(house, judged, failed, raw.meta)
-        except Exception as error:
-            why = str(error) if isinstance(error, NotJudged) else type(error).__name__
-            log.error("message %s could not be read: %s", row.id, why)
-            self.on_error(error)
-            return preparing.blank(_("the text could not be read"))
+        for left in range(SHORT_TRIES, -1, -1):
+            try:
+                judged, failed = await self.read(raw, house=house, later=later, flags=await self._vouched(raw, later))
+                # Plugins are asked here, where they are: at once, or beside the loop where it would wait for them.
+                if house.asks_elsewhere or (house.asks and _long(judged.message)):
+                    return await asyncio.to_thread(preparing.seconded, house, judged, failed, raw.meta)
+                return preparing.seconded(house, judged, failed, raw.meta)
+            except Exception as error:
+                if left and isinstance(error, SHORTAGE):
+                    await self._short(row, error)
+                    continue
+                why = str(error) if isinstance(error, NotJudged) else type(error).__name__
+                log.error("message %s could not be read: %s", row.id, why)
+                self.on_error(error)
+                break
+        return preparing.blank(_("the text could not be read"))
+
+    async def _short(self, row: messages.MessageRow, error: Exception) -> None:
+        """Wait until the machine has again what it was short of: that passes, and nothing is wrong with the message."""
+        log.warning("message %s is tried again in a moment: %s", row.id, type(error).__name__)
+        await asyncio.sleep(RETRY_SECONDS)
 
     async def read(
         self, raw: RawMessage, *, house: House | None = None, later: bool = False, flags: tuple[str, ...] = ()
@@ -233,7 +248,7 @@ class Desk:
                 if isinstance(found, Judged):
                     return found, None
                 message = found
-            except NotJudged:
+            except (NotJudged, *SHORTAGE):
                 raise
             except WorkerFailed as failure:
                 failed = str(failure)
@@ -304,7 +319,8 @@ class Desk:
 
     async def _take(self, house: House, row: messages.MessageRow, ready: preparing.Prepared, later: bool) -> None:
         now = self._clock()
-        for left in (1, 0):
+        stale, short = 1, SHORT_TRIES
+        while True:
             try:
                 await self._store.write(lambda tx: register.take(tx, house, row, ready, now), later=later)
                 return
@@ -313,7 +329,14 @@ class Desk:
             except Stale as error:
                 # Another node changed the same incident in between: decided again on what is there now.
                 failure: Exception = error
-                if left:
+                stale -= 1
+                if stale >= 0:
+                    continue
+            except SHORTAGE as error:
+                failure = error
+                short -= 1
+                if short >= 0:
+                    await self._short(row, error)
                     continue
             except Exception as error:
                 failure = error

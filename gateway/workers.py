@@ -39,6 +39,10 @@ class WorkerFailed(Exception):
     """The message could not be read. The text says why, without a word of the message; a person must look."""
 
 
+class NoWorker(WorkerFailed):
+    """The machine had no process for the message: that passes, and says nothing of the message."""
+
+
 class NotJudged(Exception):
     """Judging a message raised; the text is the kind of what it raised."""
 
@@ -310,15 +314,16 @@ class WorkerPool:
                 env=environment(), start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise WorkerFailed(f"no worker process could be started ({type(error).__name__})") from None
+            raise NoWorker(f"no worker process could be started ({type(error).__name__})") from None
         worker = _Worker(process)
         self._all.add(worker)
         try:
             async with asyncio.timeout(START_SECONDS):
                 msgspec.msgpack.decode(await worker.frame(), type=Ready)
-        except (TimeoutError, asyncio.IncompleteReadError, msgspec.DecodeError):
+        except (TimeoutError, asyncio.IncompleteReadError, msgspec.DecodeError) as error:
             await self._discard(worker)
-            raise WorkerFailed("a worker process did not start") from None
+            kind = WorkerFailed if isinstance(error, TimeoutError) else NoWorker
+            raise kind("a worker process did not start") from None
         except BaseException:
             await asyncio.shield(self._discard(worker))
             raise
