@@ -29,7 +29,7 @@ TEXTS = (
     )
     * 17,
     "云台区政府办报告：今日8时许，云台区文昌街{token}号一家具厂发生火灾，造成1人死亡、2人受伤，明火已扑灭，原因正在调查。报告人：李军",
-    *("编号{token}号：请立即回电。",) * 2,
+    *("请立即回电{token}号。",) * 2,
 )
 """An SMS of the first takes two parts. Most reach no threshold of the catalogue, so that a run is not spent on sending; a fire goes to a dozen offices."""
 

@@ -126,13 +126,17 @@ async def _fault(
     one.carriers.allow(3)
     began = time.monotonic()
     until = began + random.uniform(SHORTEST, LONGEST)
-    while (left := until - time.monotonic()) > 0:
-        if await one.dead(left):
-            figure["restarts"] += 1
-            await one.restarted("often-checkpoints", before=before)
-        elif until - began < STRIKES_WITHIN and not await asyncio.to_thread(struck):
+    while True:
+        if (left := until - time.monotonic()) > 0:
+            if await one.dead(left):
+                figure["restarts"] += 1
+                await one.restarted("often-checkpoints", before=before)
+        elif time.monotonic() - began < STRIKES_WITHIN and not await asyncio.to_thread(struck):
+            # Also where the daemon ended of the fault before this one and was away for the whole of it.
             one.carriers.allow(1)
-            until += SHORTEST
+            until = time.monotonic() + SHORTEST
+        else:
+            break
     await asyncio.to_thread(there.__exit__, None, None, None)
     gone = time.monotonic()
     one.mark("gone")
