@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gateway.core import render
@@ -23,3 +25,11 @@ from gateway.core.model import Report
 )
 def test_a_title_says_what_happened(text: str, subject: str, title: str) -> None:
     assert render.title(Report(text=text), subject) == title
+
+
+@pytest.mark.parametrize("name", ["unread.txt", "unread.sms"])
+@pytest.mark.parametrize(("pages", "said"), [("", False), ("3", True)])
+def test_only_what_has_pages_is_said_to_have_some(name: str, pages: str, said: bool) -> None:
+    template = (Path(__file__).parents[2] / "conf" / "templates" / name).read_text(encoding="utf-8")
+    told = render.fill(template, {"sender": "值班员", "channel": "短信", "pages": pages})
+    assert "收到来自 值班员 的短信，" in told and ("共 3 页" in told) is said and ("页" in told) is said
