@@ -22,10 +22,11 @@ LONGEST = 0.020
 """A transaction takes so many functions, or such a time in seconds before its commit."""
 SHARE = 0.005
 """Seconds that others may take of a transaction for which carriers wait; one of them always gets its turn."""
-PATIENCE = 0.5
-"""Such a part of a commit's time is waited for carriers that are expected; none is where one alone writes."""
+HASTE, PATIENCE = 0.25, 0.5
+"""Such parts of a commit's time are waited for carriers that are expected, where a commit is short and where it is long; none is
+where one alone writes."""
 LONG = 0.003
-"""Seconds that a commit takes at least to be waited for. What comes during a shorter one is made ready meanwhile."""
+"""Seconds of a long commit. During a short one what comes late is made ready, and the wait would cost more than it brings."""
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ class Waiting:
         if len(self.taken) >= MOST or left <= 0:
             return None
         carriers, job = self._gone - self._before, self._carrier()
-        if job is None and patient and not self._others and carriers < self._company and self._worth > 0:
+        if job is None and patient and not self._others and carriers < self._company:
             job = self._carrier(min(self._worth, left))
             self._worth -= perf_counter() - now
         if job is not None:
@@ -97,7 +98,7 @@ class Waiting:
         # The shorter of two: a disk that was held up once says nothing of the next time.
         self._commits = (self._commits[1], seconds)
         usual = min(self._commits)
-        self._worth = usual * PATIENCE if usual > LONG else 0.0
+        self._worth = usual * (PATIENCE if usual > LONG else HASTE)
         self._company = self._given - self._before
 
     def rest(self) -> list[Job]:

@@ -71,7 +71,7 @@ def test_the_carriers_that_were_answered_last_are_waited_for_and_nobody_else() -
 
 
 @pytest.mark.parametrize("commits", [(waiting.LONG, waiting.LONG), (100.0, 0.001), (0.001, 100.0)])
-def test_nobody_is_waited_for_where_a_commit_is_short_or_was_long_but_once(commits: tuple[float, ...]) -> None:
+def test_a_commit_that_was_long_but_once_is_not_waited_for(commits: tuple[float, ...]) -> None:
     room = Waiting()
     for seconds in commits:
         for name in "AB":
@@ -83,6 +83,23 @@ def test_nobody_is_waited_for_where_a_commit_is_short_or_was_long_but_once(commi
     began = time.perf_counter()
     assert room.another(patient=True) is None
     assert time.perf_counter() - began < 0.5, "of the half of 100 seconds"
+
+
+@pytest.mark.parametrize(("long", "waited"), [(0.0, 0.6), (60.0, 0.3)])
+def test_half_of_a_long_commit_is_waited_for_and_a_quarter_of_a_short_one(
+    monkeypatch: pytest.MonkeyPatch, long: float, waited: float
+) -> None:
+    monkeypatch.setattr(waiting, "LONG", long)
+    room = Waiting()
+    for name in "AB":
+        room.put(job(name, carrier=True))
+    assert taken(room) == ["A", "B"]
+    room.committed(1.2)
+    room.put(job("A", carrier=True))
+    assert room.first() is not None
+    began = time.perf_counter()
+    assert room.another(patient=True) is None
+    assert waited - 0.02 <= time.perf_counter() - began < waited + 0.25
 
 
 def test_all_of_those_that_are_waited_for_have_half_of_a_commit_together() -> None:
