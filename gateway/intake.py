@@ -75,7 +75,9 @@ class Intake:
             work = Ready.of(self._store, raw, now, repeat, of)
         else:
             # Parts depend on one another, and a long one would hold up the loop.
-            work = partial(take_in, raw=raw, now=now, repeat_seconds=repeat, known=self.known)
+            # Its ids are given now all the same: what came first is read first.
+            ids = self._store.new_id(), self._store.new_id()
+            work = partial(take_in, raw=raw, now=now, repeat_seconds=repeat, known=self.known, ids=ids)
         self.in_hand += 1
         try:
             async with self._one_large if len(raw.body) > LARGE_BYTES else contextlib.nullcontext():
@@ -108,10 +110,16 @@ def repeat_within(seconds: float, person: bool) -> float:
 
 
 def take_in(
-    tx: Tx, raw: RawMessage, now: datetime, repeat_seconds: float, known: precedence.Known = precedence.everybody
+    tx: Tx,
+    raw: RawMessage,
+    now: datetime,
+    repeat_seconds: float,
+    known: precedence.Known = precedence.everybody,
+    ids: tuple[str, str] | None = None,
 ) -> messages.Accepted:
-    """Frame, hash, seal, store, event: nothing of the content is looked at. What is from a ``known`` sender is read first."""
-    accepted = messages.accept(tx, raw, now, repeat_window=timedelta(seconds=repeat_seconds), known=known)
+    """Frame, hash, seal, store, event: nothing of the content is looked at. What is from a ``known`` sender is read first;
+    ``ids`` as ``messages.accept`` takes them."""
+    accepted = messages.accept(tx, raw, now, repeat_window=timedelta(seconds=repeat_seconds), known=known, ids=ids)
     journal.emit(tx, _event(raw, accepted, now))
     return accepted
 

@@ -365,6 +365,7 @@ class Service:
                     if sealed < BATCH and self.intake.in_hand:
                         # The disk and the writer are the carriers' first; more lines at once cost less, too.
                         await asyncio.sleep(SEAL_PAUSE)
+                        await self.alarms.flush()  # where events come all the time this turn has no end
                 self._unsealed = ""
             except AuditMismatch as error:
                 # A changed log is for people to look at; reports go on meanwhile, and their events wait in the journal.

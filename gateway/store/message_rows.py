@@ -84,10 +84,11 @@ def put(
     repeat_window: timedelta,
     part_group: str | None = None,
     precedence: int = FIRST,
+    id_: str | None = None,
 ) -> Accepted:
     """Seal and store a whole message. An equal earlier one (same way, sender, carrier's id and bytes) is linked, not read
-    again. ``part_group`` names the parts that it was joined of."""
-    values = _row_of(tx.keys, tx.new_id(), raw, now, precedence) | {"part_group": part_group}
+    again. ``part_group`` names the parts that it was joined of; ``id_`` was given at the door."""
+    values = _row_of(tx.keys, id_ or tx.new_id(), raw, now, precedence) | {"part_group": part_group}
     row, digest = values["id"], values["digest"]
     after = _behind(raw, now, repeat_window)
     first: str | None = tx.scalar(_EARLIER, {"head": digest[:12], "digest": digest, "after": after})
@@ -126,7 +127,9 @@ def parcel(
 
 def put_all(tx: Tx, parcels: Sequence[Parcel]) -> list[Accepted]:
     """As ``put`` for messages in parcels, by a few statements for all of them."""
-    there = _earlier_of(tx, {str(parcel.row["digest"]) for parcel in parcels})
+    # What is older than every window is nobody's copy: a text that comes each day has as many rows as days.
+    after = min((parcel.behind for parcel in parcels if not parcel.row["carrier_id"]), default=_NEVER)
+    there = _earlier_of(tx, {str(parcel.row["digest"]) for parcel in parcels}, after)
     made, rows, texts = [], [], []
     for parcel in parcels:
         row, same = parcel.row, there[parcel.row["digest"]]
@@ -143,14 +146,16 @@ def put_all(tx: Tx, parcels: Sequence[Parcel]) -> list[Accepted]:
     return made
 
 
-def _earlier_of(tx: Tx, digests: set[str]) -> dict[str, list[tuple[str, int]]]:
-    """The messages of these digests that have bytes of their own: their ids, and when they were accepted."""
+def _earlier_of(tx: Tx, digests: set[str], after: int) -> dict[str, list[tuple[str, int]]]:
+    """The messages of these digests that have bytes of their own, and were accepted behind ``after`` or have a carrier's id:
+    their ids, and when they were accepted."""
     found: dict[str, list[tuple[str, int]]] = {digest: [] for digest in digests}
     listed = sorted(digests)
     for begin in range(0, len(listed), _SIZES[-1]):
         heads = [digest[:12] for digest in listed[begin : begin + _SIZES[-1]]]
         size = next(size for size in _SIZES if size >= len(heads))
-        named = {f"head{n}": head for n, head in enumerate(heads + heads[:1] * (size - len(heads)))}
+        named: dict[str, Any] = {f"head{n}": head for n, head in enumerate(heads + heads[:1] * (size - len(heads)))}
+        named["after"] = after
         for id_, digest, at in tx.all(_any_earlier(size), named):
             if digest in found:
                 found[digest].append((id_, at))
@@ -158,13 +163,15 @@ def _earlier_of(tx: Tx, digests: set[str]) -> dict[str, list[tuple[str, int]]]:
 
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
+_NEVER = (1 << 63) - 1
 
 
 @cache
 def _any_earlier(size: int) -> Prepared:
     heads = sa.literal_column("substr(messages.digest, 1, 12)").in_([sa.bindparam(f"head{n}") for n in range(size)])
+    late = sa.or_(messages.c.accepted_at > sa.bindparam("after"), messages.c.carrier_id != sa.literal_column("''"))
     asked = sa.select(messages.c.id, messages.c.digest, messages.c.accepted_at)
-    return Prepared(asked.join(sealed_texts, sealed_texts.c.id == messages.c.id).where(heads))
+    return Prepared(asked.join(sealed_texts, sealed_texts.c.id == messages.c.id).where(heads, late))
 
 
 def _behind(raw: RawMessage, now: datetime, repeat_window: timedelta) -> int:

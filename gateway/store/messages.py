@@ -42,16 +42,23 @@ _PENDING_IN = Prepared(
 
 
 def accept(
-    tx: Tx, raw: RawMessage, now: datetime, *, repeat_window: timedelta = REPEAT_WINDOW, known: Known = everybody
+    tx: Tx,
+    raw: RawMessage,
+    now: datetime,
+    *,
+    repeat_window: timedelta = REPEAT_WINDOW,
+    known: Known = everybody,
+    ids: tuple[str, str] | None = None,
 ) -> Accepted:
     """Seal and store a message or a part of one. An equal earlier one is linked, not read again. ``known`` says whose messages
-    go first.
+    go first; ``ids`` were given at the door: the message's or the part's, and that of what a last part may make.
 
     Raises ``Malformed`` for a part whose numbers cannot be.
     """
     if raw.part is not None:
-        return accept_part(tx, raw, now, repeat_window=repeat_window, known=known)
-    return message_rows.put(tx, raw, now, repeat_window=repeat_window, precedence=of_sender(raw.sender, known))
+        return accept_part(tx, raw, now, repeat_window=repeat_window, known=known, ids=ids)
+    precedence, id_ = of_sender(raw.sender, known), ids[0] if ids else None
+    return message_rows.put(tx, raw, now, repeat_window=repeat_window, precedence=precedence, id_=id_)
 
 
 def get(tx: Tx, row: str) -> MessageRow:

@@ -40,9 +40,16 @@ class Released(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def accept_part(
-    tx: Tx, raw: RawMessage, now: datetime, *, repeat_window: timedelta = REPEAT_WINDOW, known: Known = everybody
+    tx: Tx,
+    raw: RawMessage,
+    now: datetime,
+    *,
+    repeat_window: timedelta = REPEAT_WINDOW,
+    known: Known = everybody,
+    ids: tuple[str, str] | None = None,
 ) -> Accepted:
-    """Seal and store one part; with the last one the message is made in the same transaction.
+    """Seal and store one part; with the last one the message is made in the same transaction. ``ids`` are the part's and
+    the message's, where they were given at the door.
 
     Raises ``Malformed`` where the part's numbers cannot be.
     """
@@ -61,7 +68,7 @@ def accept_part(
             return Accepted(id=same.id, duplicate_of=same.id, message=group.message)
         if same is not None:
             group = None  # the carrier used the reference again
-    row = tx.new_id()
+    row, whole = ids or (tx.new_id(), None)
     group_id = row if group is None else str(group.id)
     if group is None:
         _new_group(tx, raw, group_id, key, now)
@@ -85,7 +92,7 @@ def accept_part(
     have = tx.scalar(sa.select(part_groups.c.have).where(part_groups.c.id == group_id))
     if have < part.total:
         return Accepted(id=row)
-    made = _join(tx, group_id, now, repeat_window, known)
+    made = _join(tx, group_id, now, repeat_window, known, whole)
     return Accepted(id=made.id, duplicate_of=made.duplicate_of, message=made.id)
 
 
@@ -135,7 +142,9 @@ def _new_group(tx: Tx, raw: RawMessage, group_id: str, key: str, now: datetime) 
     )
 
 
-def _join(tx: Tx, group_id: str, now: datetime, repeat_window: timedelta, known: Known) -> Accepted:
+def _join(
+    tx: Tx, group_id: str, now: datetime, repeat_window: timedelta, known: Known, id_: str | None = None
+) -> Accepted:
     """Make the message of a group as far as it has come."""
     group = tx.one(sa.select(part_groups).where(part_groups.c.id == group_id))
     assert group is not None
@@ -167,7 +176,9 @@ def _join(tx: Tx, group_id: str, now: datetime, repeat_window: timedelta, known:
         meta=meta,
     )
     precedence = of_sender(group.sender, known)
-    made = message_rows.put(tx, raw, now, repeat_window=repeat_window, part_group=group_id, precedence=precedence)
+    made = message_rows.put(
+        tx, raw, now, repeat_window=repeat_window, part_group=group_id, precedence=precedence, id_=id_
+    )  # fmt: skip
     _joined(tx, group, made.id, whole)
     return made
 

@@ -1,6 +1,6 @@
 """What waits for the writer. Carriers go first: for what the desk has to write nobody outside stands waiting.
 
-Where a commit takes long, a transaction waits a part of that time for the carriers that were answered by the one before and
+A transaction waits a part of the time that a commit takes for the carriers that were answered by the one before and
 will come again: half of them would be late by a moment for every commit, and wait for two.
 """
 
@@ -26,7 +26,7 @@ HASTE, PATIENCE = 0.25, 0.5
 """Such parts of a commit's time are waited for carriers that are expected, where a commit is short and where it is long; none is
 where one alone writes."""
 LONG = 0.003
-"""Seconds of a long commit. During a short one what comes late is made ready, and the wait would cost more than it brings."""
+"""Seconds of a long commit. During a short one what comes late is made ready: a longer wait would cost more than it brings."""
 
 
 @dataclass(slots=True)

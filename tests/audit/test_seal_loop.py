@@ -12,12 +12,13 @@ from gateway import service
 
 class Alarms:
     raised: list[str] = []
+    flushed = 0
 
     def raise_(self, what: str, **_data: object) -> None:
         self.raised.append(what)
 
     async def flush(self) -> None:
-        return None
+        self.flushed += 1
 
 
 async def test_intake_opens_again_without_a_commit_that_would_wake_the_sealer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,3 +76,4 @@ async def test_while_carriers_wait_the_sealer_takes_a_breath(monkeypatch: pytest
     async with asyncio.timeout(10):
         await daemon._seal()
     assert pauses == [service.SEAL_PAUSE] * 2, "none behind a turn that had all it could take"
+    assert daemon.alarms.flushed == 3, "what waited for the store is written behind each, and not only at the end"  # type: ignore[attr-defined]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.alarms import Alarms
-from gateway.core.model import RawMessage
+from gateway.core.model import Part, RawMessage
 from gateway.intake import AHEAD_BYTES, Intake
-from gateway.store import Store, StoreKeys, Tx, journal, messages
+from gateway.store import Store, StoreKeys, Tx, journal, message_rows, messages
 from tests.store.conftest import Clock, sms
 
 HOUR = timedelta(hours=1)
@@ -119,6 +119,32 @@ async def test_what_comes_together_is_on_record_each_by_itself(store: Store, clo
     ]  # fmt: skip
     told = {entry.event.message: (entry.event.event, entry.event.data.get("of")) for entry in store.read_now(journal.entries)}
     assert told == {one.id: ("duplicate", one.duplicate_of) if one.duplicate_of else ("accepted", None) for one in made}
+
+
+async def test_what_came_first_is_read_first_whatever_its_size_and_its_parts(store: Store, clock: Clock) -> None:
+    door, hold = intake(store, clock), threading.Event()
+    blocked = asyncio.ensure_future(store.write(lambda tx: hold.wait(10)))
+    said = [sms("上", part=Part(ref="r", number=1, total=2)), sms("下", part=Part(ref="r", number=2, total=2)),
+            sms("长" * AHEAD_BYTES), sms("更正")]  # fmt: skip
+    asked = [asyncio.ensure_future(door.accept(raw)) for raw in said]
+    await asyncio.sleep(0)
+    hold.set()
+    _held, _part, joined, large, small = await asyncio.gather(blocked, *asked)
+    pending = store.read_now(lambda tx: messages.pending(tx, "sms"))
+    assert [row.id for row in pending] == [joined.message, large.message, small.message]
+
+
+def test_what_is_older_than_the_window_is_not_even_fetched(store: Store, clock: Clock) -> None:
+    for text in ("零报告", "零报告", "零报告"):
+        put(store, parcel(store, sms(text), clock))
+        clock.on(days=1)
+    (named,) = put(store, parcel(store, sms("零报告", carrier_id="7"), clock))
+    clock.on(days=1)
+    plain, again = parcel(store, sms("零报告"), clock), parcel(store, sms("零报告", carrier_id="7"), clock)
+    digests = {one.row["digest"] for one in (plain, again)}
+    there = store.read_now(lambda tx: message_rows._earlier_of(tx, digests, plain.behind))
+    assert [id_ for id_, _at in there[again.row["digest"]]] == [named.id] and there[plain.row["digest"]] == []
+    assert [one.duplicate_of for one in put(store, plain, again)] == [None, named.id]
 
 
 async def test_one_that_fails_undoes_its_own_work_alone(store: Store, clock: Clock) -> None:
