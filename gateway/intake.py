@@ -20,7 +20,7 @@ from gateway.store import Store, Tx, journal, messages, precedence
 
 REPLY_SECONDS = 60.0
 AHEAD_BYTES = 64 * 1024
-"""A message of at most so many bytes is made ready on the loop (a quarter of a millisecond), a longer one by the writer."""
+"""A whole message of at most so many bytes is made ready on the loop; a longer one, and a part, by the writer."""
 LARGE_BYTES = 1024 * 1024
 """Messages larger than this are sealed one at a time: each lies in memory several times meanwhile."""
 
