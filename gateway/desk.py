@@ -26,10 +26,11 @@ from gateway.heartbeat import WORK, Here, unwatched
 from gateway.house import House
 from gateway.i18n import _
 from gateway.judging import Judged, judge, look
+from gateway.shortage import is_short
 from gateway.store import Stale, Store, Tx, journal, messages, parts, precedence
 from gateway.telling import unquoted
 from gateway.turns import Turns
-from gateway.workers import START_SECONDS, NotJudged, NoWorker, WorkerFailed, WorkerPool
+from gateway.workers import START_SECONDS, NotJudged, WorkerFailed, WorkerPool
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,8 @@ IN_ONE_LANE = ("fax",)
 """Kinds whose envelope names a go-between, a fax server: who sent them is known only when they have been read."""
 IDLE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
-SHORTAGE = (OSError, MemoryError, NoWorker)
-"""What is raised where the machine has no descriptor, memory or process left, by whatever happens to open a file then: the import
-of a country's numbers, the data of a zone."""
 SHORT_TRIES = 10
-"""So often a message is tried again that met with a shortage; after that a person must read it."""
+"""So often a message is tried again that met with a shortage of the machine's; after that a person must read it."""
 
 
 class Lane(NamedTuple):
@@ -218,7 +216,7 @@ class Desk:
                     return await asyncio.to_thread(preparing.seconded, house, judged, failed, raw.meta)
                 return preparing.seconded(house, judged, failed, raw.meta)
             except Exception as error:
-                if left and isinstance(error, SHORTAGE):
+                if left and is_short(error):
                     await self._short(row, error)
                     continue
                 why = str(error) if isinstance(error, NotJudged) else type(error).__name__
@@ -248,13 +246,17 @@ class Desk:
                 if isinstance(found, Judged):
                     return found, None
                 message = found
-            except (NotJudged, *SHORTAGE):
+            except NotJudged:
                 raise
             except WorkerFailed as failure:
+                if is_short(failure):
+                    raise
                 failed = str(failure)
             except Malformed as fault:
                 failed = unquoted(str(fault), raw.body)
             except Exception as error:
+                if is_short(error):
+                    raise
                 log.error("channel %s could not read a message: %s", raw.via, type(error).__name__)
                 self.on_error(error)
                 failed = _("the channel could not read the message ({error})").format(error=type(error).__name__)
@@ -332,14 +334,12 @@ class Desk:
                 stale -= 1
                 if stale >= 0:
                     continue
-            except SHORTAGE as error:
-                failure = error
-                short -= 1
-                if short >= 0:
-                    await self._short(row, error)
-                    continue
             except Exception as error:
                 failure = error
+                short -= 1
+                if short >= 0 and is_short(error):
+                    await self._short(row, error)
+                    continue
             break
         log.error("message %s could not be taken: %s", row.id, type(failure).__name__)
         self.on_error(failure)

@@ -20,7 +20,10 @@ from gateway.store import Store, Tx, journal, messages, precedence
 
 REPLY_SECONDS = 60.0
 AHEAD_BYTES = 64 * 1024
-"""A whole message of at most so many bytes is made ready on the loop; a longer one, and a part, by the writer."""
+"""A whole message of at most so many bytes, its carrier's remarks included, is made ready on the loop; a longer one, and a part,
+by the writer."""
+REMARK_BYTES = 32
+"""What a remark costs beside its letters."""
 LARGE_BYTES = 1024 * 1024
 """Messages larger than this are sealed one at a time: each lies in memory several times meanwhile."""
 
@@ -71,7 +74,7 @@ class Intake:
         of = precedence.of_sender(raw.sender, self.known)
         repeat = repeat_within(self._repeat, self.is_person(raw.sender))
         work: Callable[[Tx], messages.Accepted]
-        if raw.part is None and len(raw.body) <= AHEAD_BYTES:
+        if raw.part is None and _length(raw) <= AHEAD_BYTES:
             work = Ready.of(self._store, raw, now, repeat, of)
         else:
             # Parts depend on one another, and a long one would hold up the loop.
@@ -159,6 +162,11 @@ def take_ready(tx: Tx, several: Sequence[Ready]) -> list[messages.Accepted]:
     for one, accepted in zip(several, stored, strict=True):
         tx.events.append(one.line if accepted.duplicate_of is None else journal.line(_event(one.raw, accepted, one.now)))
     return stored
+
+
+def _length(raw: RawMessage) -> int:
+    """What there is to seal of it."""
+    return len(raw.body) + sum(len(key) + len(value) + REMARK_BYTES for key, value in raw.meta.items())
 
 
 def _event(raw: RawMessage, accepted: messages.Accepted, now: datetime) -> Event:

@@ -63,6 +63,22 @@ async def test_what_is_no_shortage_is_not_tried_again(office: Office, monkeypatc
     assert row.state == "needs_person"
 
 
+@pytest.mark.parametrize("fault", [OSError("cannot identify the file"), OSError(36, "File name too long"), ValueError("odd")])
+async def test_what_its_content_brings_about_is_said_at_once_and_the_rest_is_judged(
+    office: Office, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    asked = []
+
+    def read(_channel: Any, raw: Any) -> Any:
+        asked.append(raw)
+        raise fault
+
+    monkeypatch.setattr(type(office.desk._channels["sms"]), "read", read)
+    (row,) = await office.taken(office.accept(CRASH))
+    assert len(asked) == 1
+    assert row.state == "needs_person" and type(fault).__name__ in str(office.incident(row).needs_person)
+
+
 async def test_others_go_on_meanwhile(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     real = register.take
 

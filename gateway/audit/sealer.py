@@ -1,7 +1,8 @@
 """The one sealer: gives committed events their places in the chain, then writes their lines and syncs them.
 
 The chain is settled in the data base first; the file follows it. Whatever the file lacks after a crash is appended at the
-next run, a torn last line is cut, and a file that was renamed by logrotate is left alone and a new one begun.
+next run; what a power cut tore, a last line or sectors before it, is cut first; and a file that was renamed by logrotate is left
+alone and a new one begun.
 """
 
 from __future__ import annotations

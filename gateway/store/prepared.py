@@ -25,6 +25,8 @@ _ROW = re.compile(r"^INSERT INTO \w+ \([^()]*\) VALUES (\([?, ]+\))$")
 """An INSERT of one row in SQLite's words, and nothing behind it."""
 _MOST_ROWS = 5
 """An INSERT of several rows has two to the power of this at most."""
+_MOST_OCTETS = 256 * 1024
+"""And so many octets: SQLite keeps the values of the last one until the next of as many rows."""
 Turn = Callable[[Any], Any]
 """How a value of ours becomes one of the driver's, or the other way round."""
 
@@ -36,17 +38,17 @@ class Prepared:
     def __init__(self, statement: sa.Executable, columns: Iterable[str] | None = None) -> None:
         self.statement = statement
         self._columns = None if columns is None else list(columns)
-        self._ready: dict[str, Ready] = {}
+        self._ready: dict[str, Compiled] = {}
 
-    def on(self, dialect: sa.Dialect) -> Ready:
+    def on(self, dialect: sa.Dialect) -> Compiled:
         """The statement as the driver of that back end takes it."""
         ready = self._ready.get(dialect.name)
         if ready is None:
-            ready = self._ready[dialect.name] = Ready(self.statement, dialect, self._columns)
+            ready = self._ready[dialect.name] = Compiled(self.statement, dialect, self._columns)
         return ready
 
 
-class Ready:
+class Compiled:
     """A statement in the words of one back end: its text, how its values go in, how its rows come out."""
 
     def __init__(self, statement: Any, dialect: sa.Dialect, columns: list[str] | None) -> None:
@@ -105,6 +107,8 @@ class Ready:
         while there < len(rows):
             # By powers of two, so that few texts are made and SQLite keeps them compiled.
             many = 1 << min((len(rows) - there).bit_length() - 1, _MOST_ROWS)
+            while many > 1 and _octets(rows[there : there + many]) > _MOST_OCTETS:
+                many >>= 1
             cursor.execute(self._rows_text(many), [*chain.from_iterable(rows[there : there + many])])
             there += many
         return there
@@ -121,6 +125,11 @@ class Ready:
         for place, turn in self._out_of.items():
             turned[place] = turn(turned[place])
         return turned
+
+
+def _octets(rows: Sequence[Sequence[Any]]) -> int:
+    """About how long the values of ``rows`` are."""
+    return sum(len(value) for row in rows for value in row if isinstance(value, bytes | str | memoryview))
 
 
 def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:

@@ -236,6 +236,25 @@ def test_a_third_party_checks_an_incident_and_that_the_record_only_grew(
     assert run(str(log)).returncode == 0
 
 
+def test_a_proof_whose_path_is_spelled_in_another_way_is_refused(
+    memory: Store, make_sealer: Any, log: Path, signer: Signer
+) -> None:
+    """32 octets end in a sign with two spare bits: what does not hold in one spelling must not hold in another."""
+    sealer = sealed(memory, make_sealer, 20)
+    before = signer.note(*sealer.head())
+    sealer.close()
+    sealed(memory, make_sealer, 20)
+    signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    name, public = outside.parse_key(signer.verifier_key)
+    for where in ("consistent_with", "lines"):
+        made = proof(lines_of([log]), [3], signer, older=before)
+        assert outside.check_proof(made, name, public) == 1
+        path = made[where]["path"] if where == "consistent_with" else made[where][0]["path"]
+        path[0] = path[0][:-2] + signs[signs.index(path[0][-2]) + 1] + "="
+        with pytest.raises(Wrong, match="not a proof"):
+            outside.check_proof(made, name, public)
+
+
 def test_the_tool_for_other_computers_needs_nothing_of_ours() -> None:
     import ast
 

@@ -51,11 +51,14 @@ async def test_intake_opens_again_without_a_commit_that_would_wake_the_sealer(mo
     await turning
 
 
-async def test_while_carriers_wait_the_sealer_takes_a_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("in_hand", "paused", "flushed"), [(2, 2, 3), (0, 0, 1)])
+async def test_while_carriers_wait_the_sealer_takes_a_breath(
+    monkeypatch: pytest.MonkeyPatch, in_hand: int, paused: int, flushed: int
+) -> None:
     pauses: list[float] = []
     turns = iter([3, service.BATCH, 3, 0])
     daemon = service.Service.__new__(service.Service)
-    daemon.intake = SimpleNamespace(in_hand=2)  # type: ignore[assignment]
+    daemon.intake = SimpleNamespace(in_hand=in_hand)  # type: ignore[assignment]
     daemon.store = SimpleNamespace(listeners=[])  # type: ignore[assignment]
     daemon.heart = SimpleNamespace(here=lambda *_args: None)  # type: ignore[assignment]
     daemon.alarms = Alarms()  # type: ignore[assignment]
@@ -75,5 +78,5 @@ async def test_while_carriers_wait_the_sealer_takes_a_breath(monkeypatch: pytest
     monkeypatch.setattr(service.asyncio, "sleep", sleep)
     async with asyncio.timeout(10):
         await daemon._seal()
-    assert pauses == [service.SEAL_PAUSE] * 2, "none behind a turn that had all it could take"
-    assert daemon.alarms.flushed == 3, "what waited for the store is written behind each, and not only at the end"  # type: ignore[attr-defined]
+    assert pauses == [service.SEAL_PAUSE] * paused, "none behind a turn that had all it could take"
+    assert daemon.alarms.flushed == flushed, "what waited for the store is written behind each, and not only at the end"  # type: ignore[attr-defined]

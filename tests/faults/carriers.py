@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from gateway.demo.smsc import DemoSmsc, deliver_sm
+from gateway.intake import AHEAD_BYTES
 from gateway_plugins.smpp import text
 from gateway_plugins.smpp.link import LinkLost, NoAnswer
 from gateway_plugins.smpp.pdu import Status
@@ -32,6 +33,9 @@ TEXTS = (
     *("请立即回电{token}号。",) * 2,
 )
 """An SMS of the first takes two parts. Most reach no threshold of the catalogue, so that a run is not spent on sending; a fire goes to a dozen offices."""
+
+
+LONG_EVERY = 5
 
 
 class Carriers:
@@ -176,10 +180,14 @@ def call(letter: Letter, base: int, secrets: Callable[[str], str]) -> tuple[int,
 
 
 def mail(letter: Letter) -> bytes:
-    """The mail of a letter, dots and end included; the same octets at every try."""
+    """The mail of a letter, dots and end included; the same octets at every try. One in ``LONG_EVERY`` is so long that the writer
+    makes it ready, and not the loop."""
     made = EmailMessage()
     made["Subject"], made["From"], made["Message-ID"] = f"紧急信息{letter.token}", SENDERS["mail"], f"<{letter.token}@carrier>"
     made.set_content(letter.text, cte="8bit")
+    if int(letter.token) % LONG_EVERY == 0:
+        made.make_mixed()
+        made.preamble = ("x" * 76 + "\n") * (AHEAD_BYTES // 64)
     return made.as_bytes().replace(b"\n", b"\r\n") + b"\r\n."
 
 

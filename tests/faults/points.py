@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from gateway import control, desk, dispatch, intake, register, routing
 from gateway.audit import sealer
-from gateway.store import Store, engine, messages, upkeep, writer
+from gateway.store import Store, engine, message_rows, messages, upkeep, writer
 from gateway_plugins import email_smtp, phone_transcript, sms_http, sms_smpp
 from gateway_plugins.carrier import link
 from gateway_plugins.phone import door
@@ -127,6 +127,14 @@ def _for(path: str) -> Test:
     return lambda _self, scope, *_rest: bool(scope.get("path") == path)
 
 
+def _of_a_part(_tx: Any, raw: Any, *_more: Any, **_named: Any) -> bool:
+    return raw.part is not None
+
+
+def _long(_tx: Any, raw: Any, *_more: Any, **_named: Any) -> bool:
+    return raw.part is None
+
+
 def _acts(_self: Any, line: bytes, _by: str) -> bool:
     return b'"acknowledge"' in line
 
@@ -142,8 +150,10 @@ POINTS: dict[str, Callable[[], None]] = {
     "sealed": after(messages, "parcel"),
     "stored": after(messages, "put_all"),
     "part-stored": after(messages, "accept_part"),
+    "long-stored": after(message_rows, "put"),
     "journaled": after(intake, "take_ready"),
-    "part-journaled": after(intake, "take_in"),
+    "part-journaled": after(intake, "take_in", _of_a_part),
+    "long-journaled": after(intake, "take_in", _long),
     "committing": committing,
     "committed": before(Store, "_committed"),
     "releasing": before(writer, "answer"),

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gateway.alarms import Alarms
 from gateway.core.model import Part, RawMessage
-from gateway.intake import AHEAD_BYTES, Intake
+from gateway.explain import throwaway_key
+from gateway.intake import AHEAD_BYTES, REMARK_BYTES, Intake, Ready
 from gateway.store import Store, StoreKeys, Tx, journal, message_rows, messages
 from tests.store.conftest import Clock, sms
 
@@ -81,25 +82,49 @@ def test_any_number_of_them(store: Store, clock: Clock, many: int) -> None:
     assert bodies == {f"{n}" for n in range(many)}
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("甲乙"), st.sampled_from(["1", "2"]), st.sampled_from([None, "7"])), max_size=8), st.integers(1, 4))
-def test_together_or_alone_the_same_are_copies_of_the_same(said: list[tuple[str, str, str | None]], size: int) -> None:
-    clock, keys = Clock(), StoreKeys(bytes(32))
+_SAID = st.tuples(st.sampled_from("甲乙"), st.sampled_from(["1", "2"]), st.sampled_from([None, "7"]), st.sampled_from([10, 60]))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(_SAID, max_size=9), st.integers(1, 4), st.sets(st.integers(0, 8)))
+def test_together_or_alone_the_same_are_copies_of_the_same(
+    said: list[tuple[str, str, str | None, int]], size: int, gone: set[int]
+) -> None:
+    """With whatever windows, and where the bytes of some have gone to the bureau meanwhile: what has none is nobody's original."""
+    clock, keys, bureau = Clock(), StoreKeys(bytes(32)), throwaway_key()
     alone, together = (Store.open("sqlite://", keys, clock) for _ in "12")
-    links: list[list[int | None]] = [[], []]
+    made: tuple[list[messages.Accepted], list[messages.Accepted]] = ([], [])
     for begin in range(0, len(said), size):
         clock.on(minutes=25)
-        some = [sms(text, sender=sender, carrier_id=id_) for text, sender, id_ in said[begin : begin + size]]
-        one_by_one = [alone.write_now(lambda tx, raw=raw: messages.accept(tx, raw, clock(), repeat_window=HOUR)) for raw in some]
-        at_once = put(together, *(parcel(together, raw, clock) for raw in some))
-        for kept, made in zip(links, (one_by_one, at_once), strict=True):
-            kept += [one.duplicate_of for one in made]  # type: ignore[misc]
+        some = [(sms(text, sender=sender, carrier_id=id_), timedelta(minutes=n)) for text, sender, id_, n in said[begin : begin + size]]
+        made[0].extend(
+            alone.write_now(lambda tx, raw=raw, window=window: messages.accept(tx, raw, clock(), repeat_window=window))
+            for raw, window in some
+        )
+        parcels = [messages.parcel(keys, together.new_id(), raw, clock(), repeat_window=window) for raw, window in some]
+        made[1].extend(put(together, *parcels))
+        for n in gone & set(range(begin, min(begin + size, len(said)))):
+            for store, kept in zip((alone, together), made, strict=True):
+                if kept[n].duplicate_of is None:
+                    store.write_now(lambda tx, id_=kept[n].id: messages.quarantine(tx, id_, bureau))
     numbers = []
-    for store, kept in zip((alone, together), links, strict=True):
-        order = {row.id: n for n, row in enumerate(reversed(store.read_now(lambda tx: messages.rows(tx, limit=99))))}
-        numbers.append([None if of is None else order[of] for of in kept])  # type: ignore[index]
+    for store, kept in zip((alone, together), made, strict=True):
+        order = {one.id: n for n, one in enumerate(kept)}
+        numbers.append([None if one.duplicate_of is None else order[one.duplicate_of] for one in kept])
         store.close()
     assert numbers[0] == numbers[1]
+
+
+async def test_a_message_with_many_remarks_is_not_made_ready_on_the_loop(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, ready = intake(store, clock), []
+    real = Ready.of
+    monkeypatch.setattr(Ready, "of", lambda *args: ready.append(args[1]) or real(*args))
+    few, many = sms("甲", meta={"a": "1"}), sms("乙", meta={f"{n}": "" for n in range(AHEAD_BYTES // REMARK_BYTES)})
+    taken = [await door.accept(raw) for raw in (few, many)]
+    assert ready == [few]
+    assert [len(store.read_now(lambda tx, one=one: messages.raw(tx, one.id)).meta) for one in taken] == [1, len(many.meta)]
 
 
 async def test_what_comes_together_is_on_record_each_by_itself(store: Store, clock: Clock) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import exc
 
 from gateway.core.model import Event
 from gateway.store import Store, StoreKeys, Tx, deliveries, journal
-from gateway.store.prepared import Prepared
+from gateway.store.prepared import _MOST_OCTETS, Compiled, Prepared
 from gateway.store.tables import deliveries as table
 from gateway.store.tables import meta, parked_receipts, vault
 from tests.store.conftest import START, Clock
@@ -151,3 +151,22 @@ def test_of_many_rows_one_that_cannot_be_is_an_error_and_none_is_there(store: St
         store.write_now(lambda tx: tx.insert(meta, rows))
     assert SECRET not in str(caught.value)
     assert store.read_now(lambda tx: tx.all(sa.select(meta).where(meta.c.key.like("k%")))) == []
+
+
+def test_rows_that_are_long_are_inserted_few_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one statement was given SQLite keeps."""
+    held: list[int] = []
+    real = Compiled._rows_text
+
+    def told(self: Compiled, many: int) -> str:
+        held.append(many)
+        return real(self, many)
+
+    monkeypatch.setattr(Compiled, "_rows_text", told)
+    octet = _MOST_OCTETS // 8
+    rows = [{"key": f"k{n:02}", "value": "x" * (octet if n < 16 else _MOST_OCTETS + 1 if n < 18 else 1)} for n in range(34)]
+    store.write_now(lambda tx: tx.insert(meta, rows))
+    there = store.read_now(lambda tx: tx.all(sa.select(meta).where(meta.c.key.like("k%")).order_by(meta.c.key)))
+    assert [(one.key, len(one.value)) for one in there] == [(one["key"], len(one["value"])) for one in rows]
+    if store.url.get_backend_name() == "sqlite":
+        assert held == [4, 4, 4, 4, 1, 1, 16]
