@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from gateway.core.folding import fold
 from gateway.core.model import Incident, Occurred, Report
@@ -41,6 +44,12 @@ class Candidate(Struct, frozen=True, kw_only=True):
     message_ids: frozenset[str]
     senders: frozenset[str]
     last_report_at: datetime
+    county: str | None = None
+    """The incident's, asked of every candidate at every report."""
+
+    def __post_init__(self) -> None:
+        place = self.incident.report.place
+        force_setattr(self, "county", place.county if place else None)
 
 
 class MatchRules(Struct, frozen=True, kw_only=True):
@@ -89,6 +98,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     proposed: tuple[str, ...] = ()
 
 
+_last = attrgetter("last_report_at")
 _CALLED = re.compile(
     r"(?:报的|那起|昨天的?|昨晚的?)([一-鿿]{2,12}?)(?:那个?事|的?事情?|这个?事|一事|事故|事件|的情况|[,，。:：]|$)"
 )
@@ -242,30 +252,31 @@ def _counties_differ(ours: Report, theirs: Report) -> bool:
 
 def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], rules: MatchRules) -> Verdict:
     likely: list[Candidate] = []
-    for candidate in sorted(recent, key=lambda c: c.last_report_at, reverse=True):
+    here = report.place.county if report.place else None
+    near = [c for c in recent if c.county == here or not (c.county and here)]
+    for candidate in sorted(near, key=_last, reverse=True):
         theirs = candidate.incident.report
-        if _counties_differ(report, theirs):
-            continue
         apart = _minutes_apart(report.occurred, theirs.occurred)
         if theirs.occurred is None and facts.sender in candidate.senders:
             apart = _minutes_before(report.occurred, candidate.last_report_at, facts.received_at)
         if apart is None or apart > rules.likely_minutes:
             continue
-        shared = shared_name(report, theirs)
         if not set(facts.kinds) & set(candidate.incident.kinds):
             # 斗殴 and 打架, 坠河 and 掉河里: one may have no word of the catalogue for it. A long name then decides.
-            if len(shared) < rules.long_name:
+            if len(shared_name(report, theirs)) < rules.long_name:
                 continue
             told = set(facts.kinds), set(candidate.incident.kinds)
             if all(told) and not (told[0] | told[1] == set(rules.brawl_kinds) and _same_deaths(report, theirs)):
                 likely.append(candidate)
                 continue
-        if apart <= rules.same_minutes and shared and _same_county(report, theirs) and not numbers_differ(report, theirs):
+        if not _same_county(report, theirs):
+            continue
+        # The names last: they cost the most.
+        if apart <= rules.same_minutes and not numbers_differ(report, theirs) and (shared := shared_name(report, theirs)):
             action: Literal["attach", "merge"] = "attach" if _same_source(candidate, facts) else "merge"
             why = f"同类、同地（{shared}）、同时：{candidate.incident.number}"
             return Verdict(action=action, incident=candidate.incident.id, why=why)
-        if _same_county(report, theirs):
-            likely.append(candidate)
+        likely.append(candidate)
     if likely:
         numbers = tuple(c.incident.number for c in likely[:3])
         return Verdict(action="new", why="可能与已有事件为同一事件", certain=False, proposed=numbers)
@@ -283,8 +294,13 @@ def _minutes_apart(ours: Occurred | None, theirs: Occurred | None) -> int | None
     size = min(len(ours.value), len(theirs.value))
     if size < 13:
         return 0 if size >= 10 and ours.value[:10] == theirs.value[:10] else None
-    first, second = (datetime.fromisoformat((v + ":00")[:16] if len(v) < 16 else v) for v in (ours.value, theirs.value))
-    return int(abs((first - second).total_seconds()) // 60)
+    return int(abs((_instant(ours.value) - _instant(theirs.value)).total_seconds()) // 60)
+
+
+@lru_cache(1024)
+def _instant(value: str) -> datetime:
+    """An hour or a minute, as ``Occurred`` has them."""
+    return datetime.fromisoformat((value + ":00")[:16] if len(value) < 16 else value)
 
 
 def _minutes_before(ours: Occurred | None, told: datetime, received: datetime) -> int | None:

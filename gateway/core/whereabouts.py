@@ -53,8 +53,15 @@ def _venue(ours: Report, theirs: Report) -> str:
 
 def numbers_differ(ours: Report, theirs: Report) -> bool:
     """二号仓库 and 七号仓库, 解放路12号 and 解放路86号: what is numbered apart is not one place."""
-    first, second = (set(_NUMBERED.findall(fold(r.place.text))) if r.place else set() for r in (ours, theirs))
-    return bool(first and second and not first & second)
+    if ours.place is None or theirs.place is None:
+        return False
+    first, second = _numbers(ours.place.text), _numbers(theirs.place.text)
+    return bool(first and second and first.isdisjoint(second))
+
+
+@lru_cache(_KNOWN)
+def _numbers(place: str) -> frozenset[str]:
+    return frozenset(_NUMBERED.findall(fold(place)))
 
 
 @lru_cache(_KNOWN)

@@ -55,12 +55,18 @@ _CARRIED = Prepared(
     .order_by(incident_messages.c.message.desc())
     .limit(1)
 )
-_OF_LATE = Prepared(
-    sa.select(incidents.c.last_report_at, incidents.c.id, incidents.c.stamp)
+_LATEST = (
+    sa.select((sa.cast(incidents.c.last_report_at, sa.String) + " " + incidents.c.id + " " + incidents.c.stamp).label("line"))
     .where(incidents.c.last_report_at >= sa.bindparam("since"), incidents.c.state != "merged")
     .order_by(incidents.c.last_report_at.desc(), incidents.c.id.desc())
     .limit(sa.bindparam("most"))
+    .subquery()
 )
+_OF_LATE = {
+    postgres: Prepared(sa.select(getattr(sa.func, name)(_LATEST.c.line, sa.literal_column("','"))))
+    for postgres, name in ((False, "group_concat"), (True, "string_agg"))
+}
+"""One text for all of them: hundreds of rows would cost a report more than its judging, and nearly all are as they were."""
 
 
 def next_number(tx: Tx, year: int) -> str:
@@ -180,44 +186,37 @@ def by_carrier_id(tx: Tx, carrier_message_id: str) -> str | None:
 
 
 def candidates(tx: Tx, since: datetime, *, limit: int = 500) -> list[Candidate]:
-    """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit`` of them."""
-    known = tx.cache.get
-    made = []
-    for row in tx.all(_OF_LATE, {"since": micros(since), "most": limit}):
-        kept = known(row[1])
-        told = kept.told if kept is not None else None
-        # A further report may be linked under the same stamp: then the row's own time has changed.
-        made.append(told[1] if told is not None and told[0] == row else _candidate(tx, row))
-    return made
+    """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit`` of them, newest first."""
+    listed = tx.scalar(_OF_LATE[tx.postgres], {"since": micros(since), "most": limit})
+    # A further report may be linked under the same stamp: then the row's own time has changed, which stands in the line too.
+    lines = sorted(listed.split(","), reverse=True) if listed else []
+    # Put behind what else is kept, for it is wanted at every report.
+    known: dict[str, Candidate] = tx.cache.pop(_LATEST, {})
+    made = tx.cache[_LATEST] = {line: known.get(line) or _candidate(tx, *line.split()) for line in lines}
+    return list(made.values())
 
 
-def _candidate(tx: Tx, row: AnyRow) -> Candidate:
+def _candidate(tx: Tx, last_report_at: str, id_: str, stamp: str) -> Candidate:
     from gateway.core.matching import Candidate
 
-    last_report_at, id_, stamp = row
     incident = _known(tx, id_, stamp) or _opened(tx, tx.all(_BY_ID, {"row": id_}))[0]
     told = tx.all(_TOLD, {"row": id_})
-    made = Candidate(
+    return Candidate(
         incident=incident,
         message_ids=frozenset(one.carrier_message_id for one in told if one.carrier_message_id),
         senders=frozenset(one.sender for one in told),
-        last_report_at=instant(last_report_at),
+        last_report_at=instant(int(last_report_at)),
     )
-    if (kept := tx.cache.get(id_)) is not None:
-        kept.told = row, made
-    return made
 
 
 class _Written:
     """One writing of an incident, named for good by its stamp; decoded when it is asked for, if it ever is."""
 
-    __slots__ = ("_held", "stamp", "told")
+    __slots__ = ("_held", "stamp")
 
     def __init__(self, stamp: str, facts: str | bytes, text: str) -> None:
         self.stamp = stamp
         self._held: Incident | tuple[str | bytes, str] = facts, text
-        self.told: tuple[AnyRow, Candidate] | None = None
-        """The candidate that it was, and the row that said so."""
 
     @property
     def incident(self) -> Incident:

@@ -144,17 +144,18 @@ def test_one_index_says_what_a_report_may_belong_to(tmp_path: Path, clock: Clock
     store = Store.open(f"sqlite:///{tmp_path}/plan.db", keys, clock)
     said: list[str] = []
 
-    def explained(tx: Tx) -> list[str]:
+    def explained(tx: Tx) -> str:
         driver = tx.conn.connection.driver_connection
         driver.set_trace_callback(said.append)
         incidents.candidates(tx, START)
         driver.set_trace_callback(None)
         (text,) = said
-        return [row[-1] for row in driver.execute(f"EXPLAIN QUERY PLAN {text}")]
+        return "\n".join(row[-1] for row in driver.execute(f"EXPLAIN QUERY PLAN {text}"))
 
-    (plan,) = store.read_now(explained)
+    plan = store.read_now(explained)
     store.close()
-    assert plan.startswith("SEARCH incidents USING COVERING INDEX incidents_of_late"), "no row is read and nothing sorted"
+    assert "SEARCH incidents USING COVERING INDEX incidents_of_late" in plan, "no row is read"
+    assert "B-TREE" not in plan, "and nothing sorted"
 
 
 def test_facts_are_columns_and_text_is_sealed(tmp_path: Path, clock: Clock, keys: StoreKeys) -> None:
