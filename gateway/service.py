@@ -383,6 +383,8 @@ class Service:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SEAL_IDLE):
                     await self._committed.wait()
+                    # What was taken is read and sent first: its lines would stand in the way of both at the writer.
+                    await asyncio.sleep(SEAL_PAUSE)
 
     async def stop(self) -> None:
         """Stop taking, finish what is in hand, seal the last events, close the store."""

@@ -186,7 +186,7 @@ def by_carrier_id(tx: Tx, carrier_message_id: str) -> str | None:
 
 
 def candidates(tx: Tx, since: datetime, *, limit: int = 500) -> list[Candidate]:
-    """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit`` of them, newest first."""
+    """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit``, newest first."""
     listed = tx.scalar(_OF_LATE[tx.postgres], {"since": micros(since), "most": limit})
     # A further report may be linked under the same stamp: then the row's own time has changed, which stands in the line too.
     lines = sorted(listed.split(","), reverse=True) if listed else []
