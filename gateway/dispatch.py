@@ -164,6 +164,7 @@ class Dispatcher:
             return True
         later = max(0, int(self._rules.concurrency * LATER_SHARE) - self._later)
         if not await self._store.read(lambda tx: deliveries.due(tx, now, 1, later)):
+            self._round = ROUND
             return False
         leased = await self._store.write(lambda tx: self._lease(tx, now, room, later))
         self._round = min(MOST, 2 * self._round) if len(leased) >= self._round else ROUND
@@ -174,6 +175,8 @@ class Dispatcher:
             if one.row.precedence != precedence.FIRST:
                 self._later += 1
                 task.add_done_callback(self._one_later_less)
+            # The first is on its way while the next is made.
+            await asyncio.sleep(0)
         if giving:
             await self.turns.give(ROUND_SECONDS)
         return bool(leased)

@@ -63,7 +63,7 @@ again after each of its calls of the system."""
 STOP_SECONDS = 20.0
 SEAL_IDLE = 5.0
 SEAL_PAUSE = 0.05
-"""Seconds between two turns of the sealer while carriers stand waiting for a receipt."""
+"""Seconds between a commit and the sealer's turn, and between two of its turns while carriers stand waiting for a receipt."""
 UNSURE_SECONDS = 5.0
 """How long the gateway goes on after a failed sync of the data base, so that the alarm gets out; no checkpoint runs meanwhile."""
 SEAL_RETRY = 0.5
@@ -383,8 +383,9 @@ class Service:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SEAL_IDLE):
                     await self._committed.wait()
-                    # What was taken is read and sent first: its lines would stand in the way of both at the writer.
-                    await asyncio.sleep(SEAL_PAUSE)
+                    if not self._stopping.is_set():
+                        # What was taken is read and sent first: its lines would stand in the way of both at the writer.
+                        await asyncio.sleep(SEAL_PAUSE)
 
     async def stop(self) -> None:
         """Stop taking, finish what is in hand, seal the last events, close the store."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.model import Delivery
+from gateway.core.outcomes import Delivered
 from gateway.dispatch import ROUND
 from gateway.turns import MOST_SECONDS, SHARE, Turns
 from tests.test_dispatch import Carrier, rounds
@@ -51,4 +53,37 @@ async def test_deliveries_begin_few_at_a_time_while_carriers_wait(tmp_path: Path
         assert begun == [ROUND] * 10 and len(rest.seconds) == 10, "each round is followed by the carriers' turn"
     else:
         assert begun[:3] == [ROUND, 2 * ROUND, 4 * ROUND] and rest.seconds == []
+    office.store.close()
+
+
+async def test_after_a_pause_the_first_are_few_again(tmp_path: Path) -> None:
+    """Of many that are made at once the first is sent when all are made."""
+    office, carrier = Office(tmp_path / "gateway.db"), Carrier()
+    incident, dispatcher = office.incident(), office.dispatcher(mail=carrier)
+    for number in range(3 * ROUND):
+        office.queue(incident, "mail", destination=f"office{number}")
+    await rounds(dispatcher, 3)
+    assert len(carrier.sent) == 3 * ROUND
+    for number in range(3 * ROUND):
+        office.queue(incident, "mail", destination=f"later{number}")
+    await rounds(dispatcher)
+    assert len(carrier.sent) == 4 * ROUND
+    office.store.close()
+
+
+async def test_one_is_on_its_way_while_the_next_is_made(tmp_path: Path) -> None:
+    office, said = Office(tmp_path / "gateway.db"), []
+
+    class Slow:
+        async def send(self, delivery: Delivery) -> Delivered:
+            said.append(f"made {delivery.destination}")
+            await asyncio.sleep(0)
+            said.append(f"sent {delivery.destination}")
+            return Delivered(("ref",))
+
+    incident = office.incident()
+    for number in range(3):
+        office.queue(incident, "mail", destination=f"office{number}")
+    await rounds(office.dispatcher(mail=Slow()))
+    assert said.index("sent office0") < said.index("made office2")
     office.store.close()

@@ -80,3 +80,30 @@ async def test_while_carriers_wait_the_sealer_takes_a_breath(
         await daemon._seal()
     assert pauses == [service.SEAL_PAUSE] * paused, "none behind a turn that had all it could take"
     assert daemon.alarms.flushed == flushed, "what waited for the store is written behind each, and not only at the end"  # type: ignore[attr-defined]
+
+
+async def test_what_was_taken_is_read_and_sent_before_its_lines_are_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[object] = []
+    daemon = service.Service.__new__(service.Service)
+    daemon.intake = SimpleNamespace(in_hand=0)  # type: ignore[assignment]
+    daemon.store = SimpleNamespace(listeners=[])  # type: ignore[assignment]
+    daemon.heart = SimpleNamespace(here=lambda *_args: None)  # type: ignore[assignment]
+    daemon.alarms = Alarms()  # type: ignore[assignment]
+    daemon._committed, daemon._stopping, daemon._unsealed = asyncio.Event(), asyncio.Event(), ""
+    loop = asyncio.get_running_loop()
+
+    def run_once() -> int:
+        said.append("sealed")
+        if len(said) > 1:
+            daemon._stopping.set()
+        loop.call_soon_threadsafe(daemon._committed.set)
+        return 0
+
+    async def sleep(seconds: float) -> None:
+        said.append(seconds)
+
+    daemon.sealer = SimpleNamespace(run_once=run_once)  # type: ignore[assignment]
+    monkeypatch.setattr(service.asyncio, "sleep", sleep)
+    async with asyncio.timeout(10):
+        await daemon._seal()
+    assert said[:3] == ["sealed", service.SEAL_PAUSE, "sealed"]
