@@ -168,15 +168,15 @@ class Dispatcher:
             return False
         leased = await self._store.write(lambda tx: self._lease(tx, now, room, later))
         self._round = min(MOST, 2 * self._round) if len(leased) >= self._round else ROUND
-        for one in leased:
+        for number, one in enumerate(leased):
             task = asyncio.create_task(self._send(one), name=f"send-{one.row.id}")
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
             if one.row.precedence != precedence.FIRST:
                 self._later += 1
                 task.add_done_callback(self._one_later_less)
-            # The first is on its way while the next is made.
-            await asyncio.sleep(0)
+            if number < ROUND:
+                await asyncio.sleep(0)  # the first is on its way while the next is made
         if giving:
             await self.turns.give(ROUND_SECONDS)
         return bool(leased)

@@ -351,7 +351,7 @@ class Service:
         self.store.write_now(lambda tx: journal.emit(tx, Event(at=self.now(), event=name, data=data)))
 
     async def _seal(self) -> None:
-        """Seal what was committed, as soon as it was; alarms that waited for the store are written in quiet moments."""
+        """Seal what was committed, a moment after it was; alarms that waited for the store are written in quiet moments."""
         loop = asyncio.get_running_loop()
         self.store.listeners.append(lambda: loop.call_soon_threadsafe(self._committed.set))
         within = FIRST_SEAL

@@ -15,7 +15,10 @@ from tests.test_desk import CRASH, FIRE, LONG, Office, office
 
 __all__ = ["office"]
 
-SHORT = [OSError(24, "Too many open files"), MemoryError()]
+SHORT = [
+    OSError(24, "Too many open files"), MemoryError(), RuntimeError("can't start new thread"),
+    ImportError("libz.so: cannot open shared object file: Too many open files"),
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +66,9 @@ async def test_what_is_no_shortage_is_not_tried_again(office: Office, monkeypatc
     assert row.state == "needs_person"
 
 
-@pytest.mark.parametrize("fault", [OSError("cannot identify the file"), OSError(36, "File name too long"), ValueError("odd")])
+@pytest.mark.parametrize("fault", [
+    OSError("cannot identify the file"), OSError(36, "File name too long"), ValueError("odd"), RuntimeError("odd"), ImportError("none")
+])
 async def test_what_its_content_brings_about_is_said_at_once_and_the_rest_is_judged(
     office: Office, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:

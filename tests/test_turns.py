@@ -57,7 +57,7 @@ async def test_deliveries_begin_few_at_a_time_while_carriers_wait(tmp_path: Path
 
 
 async def test_after_a_pause_the_first_are_few_again(tmp_path: Path) -> None:
-    """Of many that are made at once the first is sent when all are made."""
+    """The first of many does not wait for a large round to be leased."""
     office, carrier = Office(tmp_path / "gateway.db"), Carrier()
     incident, dispatcher = office.incident(), office.dispatcher(mail=carrier)
     for number in range(3 * ROUND):

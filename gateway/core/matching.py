@@ -45,7 +45,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     senders: frozenset[str]
     last_report_at: datetime
     county: str | None = None
-    """The incident's, asked of every candidate at every report."""
+    """The incident's, set by itself: it is asked of every candidate at every report."""
 
     def __post_init__(self) -> None:
         place = self.incident.report.place
@@ -253,7 +253,7 @@ def _counties_differ(ours: Report, theirs: Report) -> bool:
 def _by_event(report: Report, facts: MessageFacts, recent: Sequence[Candidate], rules: MatchRules) -> Verdict:
     likely: list[Candidate] = []
     here = report.place.county if report.place else None
-    near = [c for c in recent if c.county == here or not (c.county and here)]
+    near = [c for c in recent if here is None or c.county is None or c.county == here]
     for candidate in sorted(near, key=_last, reverse=True):
         theirs = candidate.incident.report
         apart = _minutes_apart(report.occurred, theirs.occurred)

@@ -55,8 +55,11 @@ _CARRIED = Prepared(
     .order_by(incident_messages.c.message.desc())
     .limit(1)
 )
+_ZERO = 10**18
+"""Added to an instant so that all have the same number of digits, and texts the order of the instants."""
+_AT = sa.cast(incidents.c.last_report_at + sa.literal_column(str(_ZERO)), sa.String)
 _LATEST = (
-    sa.select((sa.cast(incidents.c.last_report_at, sa.String) + " " + incidents.c.id + " " + incidents.c.stamp).label("line"))
+    sa.select((_AT + " " + incidents.c.id + " " + incidents.c.stamp).label("line"))
     .where(incidents.c.last_report_at >= sa.bindparam("since"), incidents.c.state != "merged")
     .order_by(incidents.c.last_report_at.desc(), incidents.c.id.desc())
     .limit(sa.bindparam("most"))
@@ -190,13 +193,15 @@ def candidates(tx: Tx, since: datetime, *, limit: int = 500) -> list[Candidate]:
     listed = tx.scalar(_OF_LATE[tx.postgres], {"since": micros(since), "most": limit})
     # A further report may be linked under the same stamp: then the row's own time has changed, which stands in the line too.
     lines = sorted(listed.split(","), reverse=True) if listed else []
+    known: dict[str, Candidate] = tx.cache.get("candidates", {})
+    made = {line: known.get(line) or _candidate(tx, *line.split()) for line in lines}
     # Put behind what else is kept, for it is wanted at every report.
-    known: dict[str, Candidate] = tx.cache.pop(_LATEST, {})
-    made = tx.cache[_LATEST] = {line: known.get(line) or _candidate(tx, *line.split()) for line in lines}
+    tx.cache.pop("candidates", None)
+    tx.cache["candidates"] = made
     return list(made.values())
 
 
-def _candidate(tx: Tx, last_report_at: str, id_: str, stamp: str) -> Candidate:
+def _candidate(tx: Tx, at: str, id_: str, stamp: str) -> Candidate:
     from gateway.core.matching import Candidate
 
     incident = _known(tx, id_, stamp) or _opened(tx, tx.all(_BY_ID, {"row": id_}))[0]
@@ -205,7 +210,7 @@ def _candidate(tx: Tx, last_report_at: str, id_: str, stamp: str) -> Candidate:
         incident=incident,
         message_ids=frozenset(one.carrier_message_id for one in told if one.carrier_message_id),
         senders=frozenset(one.sender for one in told),
-        last_report_at=instant(int(last_report_at)),
+        last_report_at=instant(int(at) - _ZERO),
     )
 
 

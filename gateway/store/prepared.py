@@ -26,7 +26,9 @@ _ROW = re.compile(r"^INSERT INTO \w+ \([^()]*\) VALUES (\([?, ]+\))$")
 _MOST_ROWS = 5
 """An INSERT of several rows has two to the power of this at most."""
 _MOST_OCTETS = 256 * 1024
-"""And so many octets: SQLite keeps the values of the last one until the next of as many rows."""
+"""It holds about so many octets, a single long row excepted: SQLite keeps what a statement was given until it runs again."""
+_LONG = (bytes, str, memoryview)
+"""Values that may be long."""
 Turn = Callable[[Any], Any]
 """How a value of ours becomes one of the driver's, or the other way round."""
 
@@ -129,7 +131,7 @@ class Compiled:
 
 def _octets(rows: Sequence[Sequence[Any]]) -> int:
     """About how long the values of ``rows`` are."""
-    return sum(len(value) for row in rows for value in row if isinstance(value, bytes | str | memoryview))
+    return sum(len(value) for row in rows for value in row if isinstance(value, _LONG))
 
 
 def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:

@@ -35,7 +35,7 @@ TEXTS = (
 """An SMS of the first takes two parts. Most reach no threshold of the catalogue, so that a run is not spent on sending; a fire goes to a dozen offices."""
 
 
-LONG_EVERY = 5
+LONG_EVERY = 2
 
 
 class Carriers:
@@ -186,7 +186,7 @@ def mail(letter: Letter) -> bytes:
     made["Subject"], made["From"], made["Message-ID"] = f"紧急信息{letter.token}", SENDERS["mail"], f"<{letter.token}@carrier>"
     made.set_content(letter.text, cte="8bit")
     if int(letter.token) % LONG_EVERY == 0:
-        made.make_mixed()
+        made.make_mixed(boundary=f"long-{letter.token}")
         made.preamble = ("x" * 76 + "\n") * (AHEAD_BYTES // 64)
     return made.as_bytes().replace(b"\n", b"\r\n") + b"\r\n."
 

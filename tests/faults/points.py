@@ -131,6 +131,10 @@ def _of_a_part(_tx: Any, raw: Any, *_more: Any, **_named: Any) -> bool:
     return raw.part is not None
 
 
+def _whole(_tx: Any, _raw: Any, *_more: Any, part_group: str | None = None, **_named: Any) -> bool:
+    return part_group is None
+
+
 def _long(_tx: Any, raw: Any, *_more: Any, **_named: Any) -> bool:
     return raw.part is None
 
@@ -150,7 +154,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "sealed": after(messages, "parcel"),
     "stored": after(messages, "put_all"),
     "part-stored": after(messages, "accept_part"),
-    "long-stored": after(message_rows, "put"),
+    "long-stored": after(message_rows, "put", _whole),
     "journaled": after(intake, "take_ready"),
     "part-journaled": after(intake, "take_in", _of_a_part),
     "long-journaled": after(intake, "take_in", _long),

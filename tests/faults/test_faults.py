@@ -10,6 +10,9 @@ from random import Random
 
 import pytest
 
+from gateway.intake import AHEAD_BYTES
+from tests.faults.carriers import mail
+from tests.faults.ledger import Letter
 from tests.faults.media import Media, Node
 from tests.faults.order import answers, steps
 
@@ -43,6 +46,13 @@ def test_the_machine_sees_a_gateway_that_breaks_the_promise(machine: str, tmp_pa
             break
     assert found["lost"]
     assert code == 0
+
+
+def test_a_mail_that_comes_again_is_the_same_mail() -> None:
+    for token in ("10001", "10002"):
+        letter = Letter(channel="mail", token=token, text=f"{token}号")
+        assert mail(letter) == mail(letter)
+    assert len(mail(letter)) > AHEAD_BYTES
 
 
 def test_the_disk_keeps_what_was_synced_and_nothing_more() -> None:

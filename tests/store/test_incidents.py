@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from gateway.core.lifecycle import NotAllowed
+from gateway.core.matching import Candidate
 from gateway.core.model import Figure, Incident, Report
-from gateway.store import NotFound, Stale, Store, StoreKeys, Tx, incidents
+from gateway.store import NotFound, Stale, Store, StoreKeys, Tampered, Tx, incidents
 from tests.store.conftest import START, Clock
 
 
@@ -121,6 +122,40 @@ def test_candidates_know_their_messages(store: Store) -> None:
     store.write_now(lambda tx: incidents.link(tx, old.id, "M3", None, "c", START))
     assert len(store.read_now(lambda tx: incidents.candidates(tx, START))) == 2, "a further report wakes an old incident"
     assert len(store.read_now(lambda tx: incidents.candidates(tx, START, limit=1))) == 1
+
+
+def test_candidates_come_newest_first_and_the_oldest_are_left_out(store: Store) -> None:
+    """Whatever the number of digits of their instants is, and whether they are known already."""
+    early = datetime(2001, 9, 9, 1, 46, tzinfo=UTC)  # a million seconds before there was one digit more
+    times = [START, early, START - timedelta(hours=1), early + timedelta(hours=1), START]
+    made = [store.write_now(lambda tx, at=at: make(tx, first_received_at=at)) for at in times]
+    order = [made[n].id for n in (4, 0, 2, 3, 1)]
+    for limit in (5, 3, 5, 1):
+        found = store.read_now(lambda tx, most=limit: incidents.candidates(tx, early - timedelta(days=1), limit=most))
+        assert [one.incident.id for one in found] == order[:limit]
+    store.write_now(lambda tx: incidents.link(tx, made[1].id, "M", None, "c", START + timedelta(hours=1)))
+    (first, *_rest) = store.read_now(lambda tx: incidents.candidates(tx, early - timedelta(days=1)))
+    assert (first.incident.id, first.senders) == (made[1].id, {"c"})
+
+
+def test_one_that_cannot_be_opened_costs_the_others_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [store.write_now(make) for _ in range(3)]
+    store.read_now(lambda tx: incidents.candidates(tx, START))
+    bad = store.write_now(make)
+    asked: list[str] = []
+    real = incidents._candidate
+
+    def opened(tx: Tx, at: str, id_: str, stamp: str) -> Candidate:
+        asked.append(id_)
+        if id_ == bad.id:
+            raise Tampered("changed")
+        return real(tx, at, id_, stamp)
+
+    monkeypatch.setattr(incidents, "_candidate", opened)
+    for _ in range(2):
+        with pytest.raises(Tampered):
+            store.read_now(lambda tx: incidents.candidates(tx, START))
+    assert asked == [bad.id] * 2 and len(made) == 3
 
 
 @pytest.mark.parametrize("before", ["asked for", "not asked for"])
