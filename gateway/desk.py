@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -165,8 +166,11 @@ class Desk:
             # Read side by side, taken in order: each is handed to the writer as soon as those before it are, and the writer
             # runs many to a transaction, each in its own savepoint.
             ahead = self._in_workers.copy()
-            for position, (row, task) in enumerate(zip(rows, reading, strict=True)):
-                self.here(f"desk-{lane.name}", WORK + self._patience(rows[position:], ahead, lane.later))
+            calls = [list(_calls(self._channels.get(row.via), row.size, lane.later)) for row in rows]
+            left = Counter(chain.from_iterable(calls))
+            for row, task, its in zip(rows, reading, calls, strict=True):
+                self.here(f"desk-{lane.name}", WORK + self._patience(left, ahead))
+                left.subtract(its)
                 taking.append(asyncio.create_task(self._take(house, row, await task, lane.later)))
             self.here(f"desk-{lane.name}")
             await asyncio.gather(*taking)
@@ -190,13 +194,12 @@ class Desk:
             # A statement that failed takes the transaction with it, and with that the rows behind its own.
             return [error] if len(rows) == 1 else [(await self._open([row]))[0] for row in rows]
 
-    def _patience(self, rows: Sequence[messages.MessageRow], ahead: Mapping[str, int], later: bool) -> float:
-        """The seconds that the workers may rightly take for ``rows``, behind the calls ``ahead`` of them: each call has its own
+    def _patience(self, calls: Mapping[str, int], ahead: Mapping[str, int]) -> float:
+        """The seconds that the workers may rightly take for ``calls``, behind those ``ahead`` of them: each call has its own
         deadline, and a pool answers in order."""
-        ours = Counter(name for row in rows for name in _calls(self._channels.get(row.via), row.size, later))
         seconds = 0.0
-        for name, count in ours.items():
-            if pool := self._pools.get(name):
+        for name, count in calls.items():
+            if count and (pool := self._pools.get(name)):
                 seconds += (count + ahead.get(name, 0)) * (pool.seconds + START_SECONDS) / pool.size
         return seconds
 
