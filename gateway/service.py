@@ -22,7 +22,7 @@ from typing import IO, Any
 from gateway import __version__, activation, aio, clearance, house, scrub
 from gateway.alarms import Alarms
 from gateway.audit.heads import NoKey, Signer
-from gateway.audit.sealer import BATCH, AuditMismatch, Sealer
+from gateway.audit.sealer import AuditMismatch, Sealer
 from gateway.chores import Chores
 from gateway.conf_book import Book
 from gateway.console.server import Server as ConsoleServer
@@ -35,7 +35,7 @@ from gateway.dispatch import Dispatcher
 from gateway.duty import work
 from gateway.duty.link_page import LinkPage
 from gateway.duty.timekeeper import Steady, Timekeeper, Wall
-from gateway.heartbeat import WORK, Heartbeat
+from gateway.heartbeat import Heartbeat
 from gateway.house import House
 from gateway.i18n import _
 from gateway.intake import Intake
@@ -44,6 +44,7 @@ from gateway.operations import Live
 from gateway.plughost.hub import hub
 from gateway.reload import Way
 from gateway.reloader import Reloader, pools, set_aside
+from gateway.sealing import Sealing
 from gateway.secrets import SecretError, Secrets
 from gateway.settings import Config
 from gateway.standby import Standby
@@ -61,17 +62,10 @@ SWITCH_SECONDS = 0.001
 """How long a thread that reads texts or conf may keep the interpreter to itself; the loop would else wait five times as long, and
 again after each of its calls of the system."""
 STOP_SECONDS = 20.0
-SEAL_IDLE = 5.0
-SEAL_PAUSE = 0.05
-"""Seconds between a commit and the sealer's turn, and between two of its turns while carriers stand waiting for a receipt."""
 UNSURE_SECONDS = 5.0
 """How long the gateway goes on after a failed sync of the data base, so that the alarm gets out; no checkpoint runs meanwhile."""
-SEAL_RETRY = 0.5
-"""Seconds until the log that could not be written is tried again: nothing is taken in meanwhile."""
 M_MMAP_THRESHOLD, LARGE_PIECE = -3, 256 * 1024
 """mallopt's name for the size from which a piece of memory is the system's own, and that size in octets."""
-FIRST_SEAL = 600.0
-"""The first turn may have to look through all rotated logs."""
 
 
 def utc_now() -> datetime:
@@ -104,11 +98,7 @@ class Service:
         self.steady = Steady(self._wall)
         self.book = book or Book(config.path)
         self.secrets = Secrets(config.secrets)
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = asyncio.Event()
-        self._committed = asyncio.Event()
         self._kept: set[asyncio.Task[None]] = set()
-        self._unsealed = ""
         self.notify, self.on_error = notify, report_error
         self.reloader = Reloader(self)
         self.heart = Heartbeat(notify)
@@ -135,7 +125,7 @@ class Service:
         self.metrics.loop_lag.start()
         await self.watch.alarm_ways.start()
         await self.chores.start()
-        self._tasks.append(asyncio.create_task(self._seal(), name="sealer"))
+        self.sealing.start()
         self._event("started", version=__version__, conf=config.digest)
         for warning in config.warnings:
             if warning.grave:
@@ -222,7 +212,9 @@ class Service:
             self.store, config=lambda: self.config, alarms=self.alarms, channels=self._channel_states, clock=self.now
         )
         self.intake.on_accepted = self.metrics.accept_seconds.observe
-        self.intake.shut = lambda: self._unsealed
+        self.sealing = Sealing(self.store, self.sealer, self.alarms, lambda: self.intake.in_hand)
+        self.sealing.here, self.sealing.on_error = self.heart.here, report_error
+        self.intake.shut = lambda: self.sealing.shut
         self.desk.turns.carriers = self.dispatcher.turns.carriers = lambda: self.intake.in_hand
         self.witnesses = Witnesses(
             self.sealer,
@@ -350,43 +342,6 @@ class Service:
     def _event(self, name: str, **data: Any) -> None:
         self.store.write_now(lambda tx: journal.emit(tx, Event(at=self.now(), event=name, data=data)))
 
-    async def _seal(self) -> None:
-        """Seal what was committed, a moment after it was; alarms that waited for the store are written in quiet moments."""
-        loop = asyncio.get_running_loop()
-        self.store.listeners.append(lambda: loop.call_soon_threadsafe(self._committed.set))
-        within = FIRST_SEAL
-        while not self._stopping.is_set():
-            self.heart.here("sealer", within)
-            within = WORK
-            self._committed.clear()
-            try:
-                while sealed := await asyncio.to_thread(self.sealer.run_once):
-                    self.heart.here("sealer")
-                    if sealed < BATCH and self.intake.in_hand:
-                        # The disk and the writer are the carriers' first; more lines at once cost less, too.
-                        await asyncio.sleep(SEAL_PAUSE)
-                        await self.alarms.flush()  # where events come all the time this turn has no end
-                self._unsealed = ""
-            except AuditMismatch as error:
-                # A changed log is for people to look at; reports go on meanwhile, and their events wait in the journal.
-                self.alarms.raise_("sealer", why=str(error))
-            except Exception as error:
-                report_error(error)
-                why = _("the audit log cannot be written: {error}").format(error=type(error).__name__)
-                if isinstance(error, OSError):
-                    self._unsealed = why  # what cannot be put on record is not taken: the carriers keep it and come again
-                self.alarms.raise_("sealer", why=why)
-            await self.alarms.flush()
-            if self._unsealed:
-                await asyncio.sleep(SEAL_RETRY)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SEAL_IDLE):
-                    await self._committed.wait()
-                    if not self._stopping.is_set():
-                        # What was taken is read and sent first: its lines would stand in the way of both at the writer.
-                        await asyncio.sleep(SEAL_PAUSE)
-
     async def stop(self) -> None:
         """Stop taking, finish what is in hand, seal the last events, close the store."""
         notify(f"STOPPING=1\nSTATUS={_('stopping: what is in hand is finished')}")
@@ -410,10 +365,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._kept, return_exceptions=True)
         await self.alarms.flush()
-        # The sealer's thread cannot be cancelled, and two of them would write lines twice: it is asked and waited for.
-        self._stopping.set()
-        self._committed.set()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.sealing.stop()
         self._event("stopped", why=_("asked to"))
         with contextlib.suppress(AuditMismatch, OSError, StorageTrouble):
             while await asyncio.to_thread(self.sealer.run_once):

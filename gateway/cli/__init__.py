@@ -101,12 +101,12 @@ class Lazy(TranslatedGroup):
 
 @contextlib.contextmanager
 def _told(command: click.Command) -> Iterator[None]:
-    """The command with its help in the operator's language: what it does; the examples speak for themselves."""
+    """The command with its help in the operator's language; the examples speak for themselves."""
     options = [param for param in command.params if isinstance(param, click.Option) and param.help]
     kept = command.help, [option.help for option in options]
     if command.help:
-        what, mark, examples = inspect.cleandoc(command.help).partition("\n\n\b\nExamples:")
-        command.help = _(what) + mark.replace("Examples:", _("Examples:")) + examples
+        what, *blocks = blocks_of(command.help)
+        command.help = "\n\n\b\n".join([_(what), *map(_block, blocks)])
     for option in options:
         option.help = _(option.help or "")
     try:
@@ -115,6 +115,17 @@ def _told(command: click.Command) -> Iterator[None]:
         command.help = kept[0]
         for option, text in zip(options, kept[1], strict=True):
             option.help = text
+
+
+def blocks_of(text: str) -> list[str]:
+    """What a command does, then the paragraphs of its help that keep their lines."""
+    return [block.strip() for block in inspect.cleandoc(text).split("\b\n")]
+
+
+def _block(text: str) -> str:
+    if text.startswith("Examples:"):
+        return text.replace("Examples:", _("Examples:"), 1)
+    return _(text)
 
 
 def language(conf: Path) -> i18n.Lang:

@@ -1,18 +1,22 @@
-"""The daemon's turn of the sealer: a log that could not be written is tried again soon, though nothing is committed meanwhile."""
+"""The daemon's turns of the sealer: when they come, and that a log that could not be written is tried again soon."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from gateway import service
+from gateway import sealing
+from gateway.sealing import BATCH, PAUSE_SECONDS, Sealing
 
 
 class Alarms:
-    raised: list[str] = []
-    flushed = 0
+    def __init__(self) -> None:
+        self.raised: list[str] = []
+        self.flushed = 0
 
     def raise_(self, what: str, **_data: object) -> None:
         self.raised.append(what)
@@ -21,89 +25,77 @@ class Alarms:
         self.flushed += 1
 
 
+def turns(run_once: Callable[[], int], alarms: Alarms, carriers: int = 0) -> Sealing:
+    store: Any = SimpleNamespace(listeners=[])
+    sealer: Any = SimpleNamespace(run_once=run_once)
+    return Sealing(store, sealer, alarms, lambda: carriers)  # type: ignore[arg-type]
+
+
 async def test_intake_opens_again_without_a_commit_that_would_wake_the_sealer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "SEAL_IDLE", 3600.0)
-    monkeypatch.setattr(service, "SEAL_RETRY", 0.0)
+    monkeypatch.setattr(sealing, "IDLE_SECONDS", 3600.0)
+    monkeypatch.setattr(sealing, "RETRY_SECONDS", 0.0)
     outcomes = iter([OSError(28, "No space left on device"), OSError(5, "Input/output error"), 0])
-    states: list[str] = []
-    daemon = service.Service.__new__(service.Service)
+    shut: list[str] = []
 
     def run_once() -> int:
-        states.append(daemon._unsealed)
+        shut.append(ours.shut)
         outcome = next(outcomes)
         if isinstance(outcome, OSError):
             raise outcome
         return outcome
 
-    daemon.store = SimpleNamespace(listeners=[])  # type: ignore[assignment]
-    daemon.sealer = SimpleNamespace(run_once=run_once)  # type: ignore[assignment]
-    daemon.heart = SimpleNamespace(here=lambda *_args: None)  # type: ignore[assignment]
-    daemon.alarms = Alarms()  # type: ignore[assignment]
-    daemon.intake = SimpleNamespace(in_hand=0)  # type: ignore[assignment]
-    daemon._committed, daemon._stopping, daemon._unsealed = asyncio.Event(), asyncio.Event(), ""
-    turning = asyncio.create_task(daemon._seal())
+    alarms = Alarms()
+    ours = turns(run_once, alarms)
+    ours.start()
     async with asyncio.timeout(10):
-        while len(states) < 3 or daemon._unsealed:
+        while len(shut) < 3 or ours.shut:
             await asyncio.sleep(0)
-    assert [bool(state) for state in states] == [False, True, True], "shut from the first failure on"
-    daemon._stopping.set()
-    daemon._committed.set()
-    await turning
+    assert [bool(why) for why in shut] == [False, True, True], "shut from the first failure on"
+    assert alarms.raised == ["sealer"] * 2
+    await ours.stop()
 
 
-@pytest.mark.parametrize(("in_hand", "paused", "flushed"), [(2, 2, 3), (0, 0, 1)])
+@pytest.mark.parametrize(("carriers", "paused", "flushed"), [(2, 2, 3), (0, 0, 1)])
 async def test_while_carriers_wait_the_sealer_takes_a_breath(
-    monkeypatch: pytest.MonkeyPatch, in_hand: int, paused: int, flushed: int
+    monkeypatch: pytest.MonkeyPatch, carriers: int, paused: int, flushed: int
 ) -> None:
     pauses: list[float] = []
-    turns = iter([3, service.BATCH, 3, 0])
-    daemon = service.Service.__new__(service.Service)
-    daemon.intake = SimpleNamespace(in_hand=in_hand)  # type: ignore[assignment]
-    daemon.store = SimpleNamespace(listeners=[])  # type: ignore[assignment]
-    daemon.heart = SimpleNamespace(here=lambda *_args: None)  # type: ignore[assignment]
-    daemon.alarms = Alarms()  # type: ignore[assignment]
-    daemon._committed, daemon._stopping, daemon._unsealed = asyncio.Event(), asyncio.Event(), ""
+    left, alarms = iter([3, BATCH, 3, 0]), Alarms()
     loop = asyncio.get_running_loop()
 
     def run_once() -> int:
-        if (sealed := next(turns)) == 0:
-            daemon._stopping.set()
-            loop.call_soon_threadsafe(daemon._committed.set)
+        if (sealed := next(left)) == 0:
+            asyncio.run_coroutine_threadsafe(ours.stop(), loop).result(5)
         return sealed
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    daemon.sealer = SimpleNamespace(run_once=run_once)  # type: ignore[assignment]
-    monkeypatch.setattr(service.asyncio, "sleep", sleep)
+    ours = turns(run_once, alarms, carriers)
+    monkeypatch.setattr(sealing.asyncio, "sleep", sleep)
     async with asyncio.timeout(10):
-        await daemon._seal()
-    assert pauses == [service.SEAL_PAUSE] * paused, "none behind a turn that had all it could take"
-    assert daemon.alarms.flushed == flushed, "what waited for the store is written behind each, and not only at the end"  # type: ignore[attr-defined]
+        await ours.run()
+    assert pauses == [PAUSE_SECONDS] * paused, "none behind a turn that had all it could take"
+    assert alarms.flushed == flushed, "what waited for the store is written behind each, and not only at the end"
 
 
 async def test_what_was_taken_is_read_and_sent_before_its_lines_are_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[object] = []
-    daemon = service.Service.__new__(service.Service)
-    daemon.intake = SimpleNamespace(in_hand=0)  # type: ignore[assignment]
-    daemon.store = SimpleNamespace(listeners=[])  # type: ignore[assignment]
-    daemon.heart = SimpleNamespace(here=lambda *_args: None)  # type: ignore[assignment]
-    daemon.alarms = Alarms()  # type: ignore[assignment]
-    daemon._committed, daemon._stopping, daemon._unsealed = asyncio.Event(), asyncio.Event(), ""
     loop = asyncio.get_running_loop()
 
     def run_once() -> int:
         said.append("sealed")
         if len(said) > 1:
-            daemon._stopping.set()
-        loop.call_soon_threadsafe(daemon._committed.set)
+            asyncio.run_coroutine_threadsafe(ours.stop(), loop).result(5)
+        (commit,) = ours._store.listeners
+        commit()
         return 0
 
     async def sleep(seconds: float) -> None:
         said.append(seconds)
 
-    daemon.sealer = SimpleNamespace(run_once=run_once)  # type: ignore[assignment]
-    monkeypatch.setattr(service.asyncio, "sleep", sleep)
+    ours = turns(run_once, Alarms())
+    monkeypatch.setattr(sealing.asyncio, "sleep", sleep)
     async with asyncio.timeout(10):
-        await daemon._seal()
-    assert said[:3] == ["sealed", service.SEAL_PAUSE, "sealed"]
+        await ours.run()
+    assert said == ["sealed", PAUSE_SECONDS, "sealed"]

@@ -21,7 +21,7 @@ from jinja2 import nodes
 
 from gateway import i18n, preparing
 from gateway.audit.text import WHYS, why
-from gateway.cli import COMMANDS, cli
+from gateway.cli import COMMANDS, blocks_of, cli
 from gateway.cli.matter import MEANS
 from gateway.cli.show import QUALIFIERS, figure
 from gateway.console import pages
@@ -75,11 +75,10 @@ def helps() -> Iterator[tuple[str, str]]:
     def told(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
         i18n.use("en")
         try:
-            what = inspect.cleandoc(command.help or "").partition("\n\n\b\nExamples:")[0]
+            blocks = [block for block in blocks_of(command.help or "") if block and not block.startswith("Examples:")]
         finally:
             i18n.use("zh")
-        if what:
-            yield what, name
+        yield from ((block, name) for block in blocks)
         for param in command.params:
             if isinstance(param, click.Option) and param.help:
                 yield param.help, f"{name} {param.opts[0]}"
@@ -136,7 +135,7 @@ def written() -> set[str]:
     for _path, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found |= {node.value, inspect.cleandoc(node.value).partition("\n\n")[0]}
+                found |= {node.value, inspect.cleandoc(node.value).partition("\n\n")[0], *blocks_of(node.value)}
             elif isinstance(node, ast.JoinedStr):
                 found.add(pattern(node))
     return found
