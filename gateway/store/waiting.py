@@ -20,7 +20,7 @@ from gateway.store.tx import Tx
 MOST = 64
 LONGEST = 0.020
 """A transaction takes so many functions, or such a time in seconds before its commit."""
-SHARE = 0.005
+SHARE = 0.002
 """Seconds that others may take of a transaction for which carriers wait; one of them always gets its turn."""
 HASTE, PATIENCE = 0.25, 0.5
 """Such parts of a commit's time are waited for carriers that are expected, where a commit is short and where it is long; none is
