@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from time import monotonic
@@ -184,15 +185,20 @@ class Desk:
         await self.turns.give(monotonic() - began)
         return True
 
-    async def _open(self, rows: Sequence[messages.MessageRow]) -> list[RawMessage | Exception]:
+    async def _open(self, rows: Sequence[messages.MessageRow], tries: int = SHORT_TRIES) -> list[RawMessage | Exception]:
         """The messages as they came, or why the stored bytes of one cannot be opened."""
-        try:
-            return await self._store.read(lambda tx: [_opened(tx, row.id) for row in rows])
-        except StorageTrouble:
-            raise
-        except Exception as error:
-            # A statement that failed takes the transaction with it, and with that the rows behind its own.
-            return [error] if len(rows) == 1 else [(await self._open([row]))[0] for row in rows]
+        while True:
+            try:
+                return await self._store.read(lambda tx: [_opened(tx, row.id) for row in rows])
+            except StorageTrouble:
+                raise
+            except Exception as error:
+                tries -= 1
+                if tries >= 0 and is_short(error):
+                    await self._short(rows[0], error)
+                    continue
+                # A statement that failed takes the transaction with it, and with that the rows behind its own.
+                return [error] if len(rows) == 1 else [(await self._open([row], 0))[0] for row in rows]
 
     def _patience(self, calls: Mapping[str, int], ahead: Mapping[str, int]) -> float:
         """The seconds that the workers may rightly take for ``calls``, behind those ``ahead`` of them: each call has its own
@@ -348,7 +354,14 @@ class Desk:
         self.on_error(failure)
         self._alarms.raise_("desk", why=_("a message could not be taken; a person must read it"), message=row.id)
         bare = preparing.blank(_("the desk failed on this message ({error})").format(error=type(failure).__name__), ready)
-        await self._store.write(lambda tx: register.take(tx, house, row, bare, now))
+        try:
+            await self._store.write(lambda tx: register.take(tx, house, row, bare, now))
+        except StorageTrouble:
+            raise
+        except Exception:
+            # What it completes cannot be opened either: then it stands by itself, for it must stand somewhere.
+            alone = replace(bare, completes=None)
+            await self._store.write(lambda tx: register.take(tx, house, row, alone, now))
 
     async def _release_parts(self) -> None:
         """Long messages whose parts never came: what is there of them goes on its way, marked so."""
@@ -382,6 +395,8 @@ def _opened(tx: Tx, message: str) -> RawMessage | Exception:
     except (StorageTrouble, DBAPIError):
         raise
     except Exception as error:
+        if is_short(error):
+            raise
         return error
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from gateway import canary, gist, routing
+from gateway import alarms, canary, gist, routing
 from gateway.core import catalogue, combining, matching, render, triage
 from gateway.core.calendar import Moment
 from gateway.core.model import (
@@ -83,7 +83,7 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
         return _duplicate(tx, house, row, prepared, copy, now)
     report = prepared.report
     assert report is not None
-    open_ones = incidents.candidates(tx, row.received_at - CANDIDATES_FOR)
+    open_ones = incidents.candidates(tx, row.received_at - CANDIDATES_FOR, on_unread=lambda number: _unread(tx, number, now))
     facts = matching.MessageFacts(
         channel=row.channel,
         sender=prepared.sender,
@@ -109,6 +109,13 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
     if taken.incident is not None and report.noise is None:
         reports.answer(tx, house, row, prepared.message, taken.incident, prepared.unit, now)
     return taken
+
+
+def _unread(tx: Tx, number: str, now: datetime) -> None:
+    """The stored words of an incident were changed: people must know, and no report waits for it."""
+    why = _("the words of incident {number} cannot be opened; reports are compared with its facts alone")
+    data = alarms.fields("desk", why.format(number=number))
+    journal.emit(tx, Event(at=now, event="alarm", incident=number, data=data))
 
 
 def _reply(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now: datetime) -> Taken | None:

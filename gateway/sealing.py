@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from gateway.alarms import Alarms
 from gateway.audit.sealer import BATCH, AuditMismatch, Sealer
 from gateway.heartbeat import WORK, Here, unwatched
 from gateway.i18n import _
 from gateway.store import Store
+
+log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 5.0
 PAUSE_SECONDS = 0.05
@@ -33,6 +37,8 @@ class Sealing:
         self._committed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        # One thread of its own: whatever else goes wrong, no two turns write lines at the same time.
+        self._thread = ThreadPoolExecutor(1, "sealer")
         self.shut = ""
         """Why nothing may be taken in now; empty where it may."""
         self.here: Here = unwatched
@@ -48,6 +54,7 @@ class Sealing:
         self._committed.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.to_thread(self._thread.shutdown)
 
     async def run(self) -> None:
         """Turn after turn until ``stop``; alarms that waited for the store are written in between."""
@@ -58,8 +65,14 @@ class Sealing:
             self.here("sealer", within)
             within = WORK
             self._committed.clear()
-            await self._turn()
-            await self._alarms.flush()
+            try:
+                await self._turn()
+                await self._alarms.flush()
+            except Exception as error:
+                # No fault may end the turns.
+                log.error("sealer: %s", type(error).__name__)
+                self.on_error(error)
+                await asyncio.sleep(RETRY_SECONDS)
             if self.shut:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -72,8 +85,9 @@ class Sealing:
 
     async def _turn(self) -> None:
         """Seal all that there is."""
+        loop = asyncio.get_running_loop()
         try:
-            while sealed := await asyncio.to_thread(self._sealer.run_once):
+            while sealed := await loop.run_in_executor(self._thread, self._sealer.run_once):
                 self.here("sealer")
                 if sealed < BATCH and self._carriers():
                     # The disk and the writer are the carriers' first; more lines at once cost less, too.
@@ -82,6 +96,7 @@ class Sealing:
             self.shut = ""
         except AuditMismatch as error:
             # A changed log is for people to look at; reports go on meanwhile, and their events wait in the journal.
+            self.shut = ""
             self._alarms.raise_("sealer", why=str(error))
         except Exception as error:
             self.on_error(error)

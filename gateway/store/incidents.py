@@ -6,7 +6,7 @@ Facts are columns (the desk has checked them for markings); the text of the last
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from gateway.core import lifecycle
 from gateway.core.model import Incident
 from gateway.store import precedence, vault
-from gateway.store.errors import NotFound, Stale
+from gateway.store.errors import NotFound, Stale, Tampered
 from gateway.store.ids import instant, micros
 from gateway.store.prepared import Prepared
 from gateway.store.tables import incident_messages, incidents
@@ -56,7 +56,7 @@ _CARRIED = Prepared(
     .limit(1)
 )
 _ZERO = 10**18
-"""Added to an instant so that all have the same number of digits, and texts the order of the instants."""
+"""Added to an instant so that all since 1970 have the same number of digits, and texts the order of the instants."""
 _AT = sa.cast(incidents.c.last_report_at + sa.literal_column(str(_ZERO)), sa.String)
 _LATEST = (
     sa.select((_AT + " " + incidents.c.id + " " + incidents.c.stamp).label("line"))
@@ -188,23 +188,33 @@ def by_carrier_id(tx: Tx, carrier_message_id: str) -> str | None:
     return tx.scalar(_CARRIED, {"carrier": carrier_message_id})  # type: ignore[no-any-return]
 
 
-def candidates(tx: Tx, since: datetime, *, limit: int = 500) -> list[Candidate]:
-    """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit``, newest first."""
+def candidates(
+    tx: Tx, since: datetime, *, limit: int = 500, on_unread: Callable[[str], None] = lambda number: None
+) -> list[Candidate]:
+    """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit``, newest first. One
+    whose words cannot be opened has none, and stops no report: ``on_unread`` is given its number when that is found."""
     listed = tx.scalar(_OF_LATE[tx.postgres], {"since": micros(since), "most": limit})
     # A further report may be linked under the same stamp: then the row's own time has changed, which stands in the line too.
     lines = sorted(listed.split(","), reverse=True) if listed else []
     known: dict[str, Candidate] = tx.cache.get("candidates", {})
-    made = {line: known.get(line) or _candidate(tx, *line.split()) for line in lines}
+    made = {line: known.get(line) or _candidate(tx, on_unread, *line.split()) for line in lines}
     # Put behind what else is kept, for it is wanted at every report.
     tx.cache.pop("candidates", None)
     tx.cache["candidates"] = made
     return list(made.values())
 
 
-def _candidate(tx: Tx, at: str, id_: str, stamp: str) -> Candidate:
+def _candidate(tx: Tx, on_unread: Callable[[str], None], at: str, id_: str, stamp: str) -> Candidate:
     from gateway.core.matching import Candidate
 
-    incident = _known(tx, id_, stamp) or _opened(tx, tx.all(_BY_ID, {"row": id_}))[0]
+    incident = _known(tx, id_, stamp)
+    if incident is None:
+        (found,) = tx.all(_BY_ID, {"row": id_})
+        try:
+            (incident,) = _opened(tx, [found])
+        except Tampered:
+            incident = _decode(found.facts)
+            on_unread(incident.number)
     told = tx.all(_TOLD, {"row": id_})
     return Candidate(
         incident=incident,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway import sealing
-from gateway.sealing import BATCH, PAUSE_SECONDS, Sealing
+from gateway.sealing import BATCH, PAUSE_SECONDS, AuditMismatch, Sealing
 
 
 class Alarms:
@@ -99,3 +99,48 @@ async def test_what_was_taken_is_read_and_sent_before_its_lines_are_sealed(monke
     async with asyncio.timeout(10):
         await ours.run()
     assert said == ["sealed", PAUSE_SECONDS, "sealed"]
+
+
+async def test_a_changed_log_stops_no_report_also_when_it_could_not_be_written_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "RETRY_SECONDS", 0.0)
+    outcomes = iter([OSError(28, "No space left on device"), AuditMismatch("changed"), ValueError("odd")])
+    shut: list[str] = []
+    loop, alarms = asyncio.get_running_loop(), Alarms()
+
+    def run_once() -> int:
+        shut.append(ours.shut)
+        if len(shut) == 3:
+            asyncio.run_coroutine_threadsafe(ours.stop(), loop).result(5)
+        else:
+            loop.call_soon_threadsafe(ours._committed.set)
+        raise next(outcomes)
+
+    ours = turns(run_once, alarms)
+    async with asyncio.timeout(10):
+        await ours.run()
+    assert [bool(why) for why in shut] == [False, True, False] and not ours.shut
+    assert alarms.raised == ["sealer"] * 3
+
+
+async def test_no_fault_ends_the_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "RETRY_SECONDS", 0.0)
+    loop, alarms, faults = asyncio.get_running_loop(), Alarms(), []
+    turned = 0
+
+    async def flush() -> None:
+        raise KeyError("odd")
+
+    def run_once() -> int:
+        nonlocal turned
+        turned += 1
+        if turned == 3:
+            asyncio.run_coroutine_threadsafe(ours.stop(), loop).result(5)
+        loop.call_soon_threadsafe(ours._committed.set)
+        return 0
+
+    alarms.flush = flush  # type: ignore[method-assign]
+    ours = turns(run_once, alarms)
+    ours.on_error = faults.append
+    async with asyncio.timeout(10):
+        await ours.run()
+    assert turned == 3 and [type(fault) for fault in faults] == [KeyError] * 3

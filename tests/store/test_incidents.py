@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from gateway.core.lifecycle import NotAllowed
-from gateway.core.matching import Candidate
 from gateway.core.model import Figure, Incident, Report
 from gateway.store import NotFound, Stale, Store, StoreKeys, Tampered, Tx, incidents
+from gateway.store.tables import vault
 from tests.store.conftest import START, Clock
 
 
@@ -138,24 +139,20 @@ def test_candidates_come_newest_first_and_the_oldest_are_left_out(store: Store) 
     assert (first.incident.id, first.senders) == (made[1].id, {"c"})
 
 
-def test_one_that_cannot_be_opened_costs_the_others_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = [store.write_now(make) for _ in range(3)]
-    store.read_now(lambda tx: incidents.candidates(tx, START))
-    bad = store.write_now(make)
-    asked: list[str] = []
-    real = incidents._candidate
-
-    def opened(tx: Tx, at: str, id_: str, stamp: str) -> Candidate:
-        asked.append(id_)
-        if id_ == bad.id:
-            raise Tampered("changed")
-        return real(tx, at, id_, stamp)
-
-    monkeypatch.setattr(incidents, "_candidate", opened)
+def test_one_that_cannot_be_opened_stops_no_report_and_is_told_of_once(store: Store) -> None:
+    made = [store.write_now(lambda tx, n=n: make(tx, text=f"第{n}起")) for n in range(3)]
+    store.write_now(lambda tx: tx.run(sa.update(vault).where(vault.c.id == made[1].id).values(sealed=b"\x01" * 60)))
+    store._cache.clear()
+    told: list[str] = []
     for _ in range(2):
-        with pytest.raises(Tampered):
-            store.read_now(lambda tx: incidents.candidates(tx, START))
-    assert asked == [bad.id] * 2 and len(made) == 3
+        found = store.read_now(lambda tx: incidents.candidates(tx, START, on_unread=told.append))
+        assert [(one.incident.number, one.incident.report.text) for one in found] == [
+            (made[2].number, "第2起"), (made[1].number, ""), (made[0].number, "第0起"),
+        ]  # fmt: skip
+        assert found[1].incident.report.deaths == made[1].report.deaths, "its facts are no part of what was changed"
+    assert told == [made[1].number]
+    with pytest.raises(Tampered):
+        store.read_now(lambda tx: incidents.get(tx, made[1].id))
 
 
 @pytest.mark.parametrize("before", ["asked for", "not asked for"])
