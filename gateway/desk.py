@@ -11,7 +11,6 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from time import monotonic
@@ -354,14 +353,7 @@ class Desk:
         self.on_error(failure)
         self._alarms.raise_("desk", why=_("a message could not be taken; a person must read it"), message=row.id)
         bare = preparing.blank(_("the desk failed on this message ({error})").format(error=type(failure).__name__), ready)
-        try:
-            await self._store.write(lambda tx: register.take(tx, house, row, bare, now))
-        except StorageTrouble:
-            raise
-        except Exception:
-            # What it completes cannot be opened either: then it stands by itself, for it must stand somewhere.
-            alone = replace(bare, completes=None)
-            await self._store.write(lambda tx: register.take(tx, house, row, alone, now))
+        await self._store.write(lambda tx: register.take(tx, house, row, bare, now))
 
     async def _release_parts(self) -> None:
         """Long messages whose parts never came: what is there of them goes on its way, marked so."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from gateway import desk
 from gateway.desk import SHORT_TRIES
 from gateway.store import messages
 from gateway.store.tables import vault
@@ -48,7 +48,7 @@ async def test_the_rest_of_a_long_message_whose_beginning_was_changed_becomes_on
     real = office.desk._prepare
 
     async def prepare(*args: Any) -> Any:
-        return desk.replace(await real(*args), completes=first.id)
+        return replace(await real(*args), completes=first.id)
 
     monkeypatch.setattr(office.desk, "_prepare", prepare)
     later, other = await office.taken(office.accept(FIRE), office.accept("青山区政府办：今日9时青山区一民房起火，1人死亡。"))
