@@ -176,7 +176,7 @@ class Dispatcher:
                 self._later += 1
                 task.add_done_callback(self._one_later_less)
             if number < ROUND:
-                await asyncio.sleep(0)  # the first is on its way while the next is made
+                await asyncio.sleep(0)  # the first is on its way while the next is made; the last need not wait for all of them
         if giving:
             await self.turns.give(ROUND_SECONDS)
         return bool(leased)

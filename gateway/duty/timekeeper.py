@@ -228,4 +228,12 @@ class Timekeeper:
         """Open incidents of a former version have no matter yet: they get one, with the clocks as they would have run."""
         now, house = self._clock(), self.house
         for number in await self._store.read(matters.without_matter):
-            await self._store.write(lambda tx, n=number: reports.adopt(tx, house, incidents.get(tx, n), now))  # type: ignore[misc]
+            try:
+                await self._store.write(lambda tx, n=number: reports.adopt(tx, house, incidents.get(tx, n), now))  # type: ignore[misc]
+            except StorageTrouble:
+                raise
+            except Exception as error:
+                # The daemon must start: one that cannot be read is for people, and tried again at the next start.
+                self.on_error(error)
+                why = _("incident {number} cannot be taken over from a former version ({error})")
+                self._alarms.raise_("desk", why=why.format(number=number, error=type(error).__name__))

@@ -146,13 +146,13 @@ def get(tx: Tx, id_or_number: str) -> Incident:
 
 
 def rows(tx: Tx, *, states: Iterable[str] | None = None, since: datetime | None = None, limit: int = 100) -> list[Incident]:
-    """The newest incidents first; ``since`` asks for those with a report since then."""
+    """The newest incidents first; ``since``: those with a report since then. One whose words cannot be opened has none."""
     asked = sa.select(incidents).order_by(incidents.c.id.desc()).limit(limit)
     if states is not None:
         asked = asked.where(incidents.c.state.in_(list(states)))
     if since is not None:
         asked = asked.where(incidents.c.last_report_at >= micros(since))
-    return _opened(tx, tx.all(asked))
+    return _readable(tx, tx.all(asked))
 
 
 def merged_into(tx: Tx, incident: str) -> str | None:
@@ -207,14 +207,7 @@ def candidates(
 def _candidate(tx: Tx, on_unread: Callable[[str], None], at: str, id_: str, stamp: str) -> Candidate:
     from gateway.core.matching import Candidate
 
-    incident = _known(tx, id_, stamp)
-    if incident is None:
-        (found,) = tx.all(_BY_ID, {"row": id_})
-        try:
-            (incident,) = _opened(tx, [found])
-        except Tampered:
-            incident = _decode(found.facts)
-            on_unread(incident.number)
+    incident = _known(tx, id_, stamp) or _readable(tx, tx.all(_BY_ID, {"row": id_}), on_unread)[0]
     told = tx.all(_TOLD, {"row": id_})
     return Candidate(
         incident=incident,
@@ -254,6 +247,21 @@ def _columns(tx: Tx, incident: Incident) -> dict[str, Any]:
     facts, stamp = _encode(bare), tx.new_id()
     tx.cache[incident.id] = _Written(stamp, facts, incident.report.text)
     return {"title": incident.title, "state": incident.state, "facts": facts.decode(), "stamp": stamp}
+
+
+def _readable(
+    tx: Tx, found: Sequence[AnyRow], on_unread: Callable[[str], None] = lambda number: None
+) -> list[Incident]:
+    """As ``_opened``, where one among many must not cost the others: what cannot be opened is there with its facts alone, and is
+    not kept."""
+    try:
+        return _opened(tx, found)
+    except Tampered:
+        if len(found) > 1:
+            return [_readable(tx, [row], on_unread)[0] for row in found]
+        incident = _decode(found[0].facts)
+        on_unread(incident.number)
+        return [incident]
 
 
 def _opened(tx: Tx, found: Sequence[AnyRow]) -> list[Incident]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 from msgspec.structs import replace
 
 from gateway import preparing, register
@@ -21,7 +22,7 @@ from gateway.duty.timekeeper import TOLERANCE, Steady, Timekeeper, Trust
 from gateway.explain import raw_message
 from gateway.house import House
 from gateway.intake import take_in
-from gateway.store import Store, StoreKeys, Tx, incidents, journal, matters, messages
+from gateway.store import Store, StoreKeys, Tx, incidents, journal, matters, messages, tables
 from tests.duty.conftest import FIRE, UNIT, instant
 
 
@@ -54,10 +55,10 @@ class Daemon:
     def _wake(self) -> None:
         self.woken += 1
 
-    def report(self) -> None:
+    def report(self, text: str = FIRE.format(when="9时")) -> None:
         """A fire at 09:00, told at 09:10 by short message."""
         now = self.steady()
-        line = {"channel": "sms", "sender": UNIT, "text": FIRE.format(when="9时"), "received_at": now.isoformat()}
+        line = {"channel": "sms", "sender": UNIT, "text": text, "received_at": now.isoformat()}
         accepted = self.store.write_now(lambda tx: take_in(tx, raw_message(line), now, 0.0))
         row = self.store.read_now(lambda tx: messages.get(tx, accepted.id))
         prepared = preparing.prepare(self.house, row, Message(text=str(line["text"])))
@@ -189,3 +190,21 @@ def test_a_tick_asks_one_question_of_one_index(asked: Callable[[Tx], Any], tmp_p
     (plan,) = store.read_now(explained)
     store.close()
     assert plan.startswith("SEARCH matters USING") and "INDEX matters_next_at" in plan
+
+
+async def test_an_incident_that_cannot_be_taken_over_does_not_keep_the_daemon_from_its_start(daemon: Daemon) -> None:
+    daemon.report()
+    daemon.report("白水县政府办：今日9时白水县一煤矿透水，3人死亡、2人被困。")
+    bad, good = (one.id for one in reversed(daemon.store.read_now(incidents.rows)))
+
+    def older(tx: Tx) -> None:
+        tx.run(sa.delete(tables.matters))
+        tx.run(sa.update(tables.vault).where(tables.vault.c.id == bad).values(sealed=b"\x01" * 60))
+
+    daemon.store.write_now(older)
+    daemon.store._cache.clear()
+    await daemon.timekeeper.adopt()
+    there = [daemon.store.read_now(lambda tx, one=one: matters.get(tx, one)) is not None for one in (bad, good)]
+    assert there == [False, True]
+    (alarm,) = daemon.alarms.unwritten()
+    assert alarm.data["what"] == "desk" and "2026-0001" in alarm.data["why"]

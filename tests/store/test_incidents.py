@@ -151,6 +151,7 @@ def test_one_that_cannot_be_opened_stops_no_report_and_is_told_of_once(store: St
         ]  # fmt: skip
         assert found[1].incident.report.deaths == made[1].report.deaths, "its facts are no part of what was changed"
     assert told == [made[1].number]
+    assert [one.report.text for one in store.read_now(incidents.rows)] == ["第2起", "", "第0起"]
     with pytest.raises(Tampered):
         store.read_now(lambda tx: incidents.get(tx, made[1].id))
 
