@@ -20,6 +20,7 @@ import msgspec
 from gateway.confine import leave_no_core, stand_back
 from gateway.core.errors import Malformed, TooLarge
 from gateway.judging import Packed, Rules, judge
+from gateway.shortage import is_short
 from gateway.telling import unquoted
 from gateway.workers import FRAME, LARGEST_FRAME, Done, Job, ReadSpec, Ready
 
@@ -70,7 +71,7 @@ def _serve(frame: bytes, memory: int) -> Done:
     except RecursionError:
         return Done(why="the content is nested too deeply", spent=True)
     except Exception as error:
-        return Done(why=f"reading failed ({type(error).__name__})")
+        return Done(why=f"reading failed ({type(error).__name__})", short=is_short(error))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -94,6 +95,8 @@ def _done(job: Job) -> Done:
     except MemoryError:
         raise
     except Exception as error:
+        if is_short(error):
+            raise
         return Done(odd=type(error).__name__)
 
 

@@ -40,7 +40,8 @@ class WorkerFailed(Exception):
 
 
 class NoWorker(WorkerFailed):
-    """The machine had no process for the message: that passes, and says nothing of the message."""
+    """The machine had no process for the message, or that process lacked what a machine gives: that passes, and says nothing of
+    the message."""
 
 
 class NotJudged(Exception):
@@ -94,7 +95,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Done(msgspec.Struct, frozen=True, kw_only=True):
     """The answer: a message (``judged`` where rules came along, ``flags`` where it was asked to vouch, ``picture`` where for a
     page), or ``why`` there is none, or the kind of what judging raised (``odd``). ``spent`` asks for a fresh process: memory has
-    grown too far. ``rules`` names those that the process has now."""
+    grown too far; ``short`` says that the machine lacked something. ``rules`` names those that the process has now."""
 
     message: Message | None = None
     judged: Judged | None = None
@@ -103,6 +104,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     picture: Attachment | None = None
     why: str | None = None
     spent: bool = False
+    short: bool = False
     rules: str = ""
 
 
@@ -160,6 +162,12 @@ class _Worker:
         await self.process.wait()
 
 
+def _failed(done: Done, otherwise: str) -> WorkerFailed:
+    """Why nothing came of a call."""
+    why = done.why or otherwise
+    return NoWorker(why) if done.short else WorkerFailed(why)
+
+
 class WorkerPool:
     """``size`` worker processes of ``memory_mb`` MiB address space each; a call may take ``seconds``.
 
@@ -211,7 +219,7 @@ class WorkerPool:
             return message
         done = await self._done(Job(spec=_spec(channel), raw=raw, seconds=self.seconds))
         if done.message is None:
-            raise WorkerFailed(done.why or "the worker gave no answer")
+            raise _failed(done, "the worker gave no answer")
         return done.message
 
     async def judged(
@@ -231,21 +239,21 @@ class WorkerPool:
         if done.odd is not None:
             raise NotJudged(done.odd)
         if done.judged is None:
-            raise WorkerFailed(done.why or "the worker gave no answer")
+            raise _failed(done, "the worker gave no answer")
         return done.judged
 
     async def vouch(self, channel: Any, raw: RawMessage) -> tuple[str, ...]:
         """The flags that ``channel`` gives the sender of ``raw``. Raises ``WorkerFailed``."""
         done = await self._done(Job(spec=ReadSpec.of(channel), raw=raw, seconds=self.seconds, vouch=True))
         if done.flags is None:
-            raise WorkerFailed(done.why or "the worker gave no answer")
+            raise _failed(done, "the worker gave no answer")
         return done.flags
 
     async def picture(self, channel: Any, raw: RawMessage, page: int) -> Attachment:
         """A page of ``raw`` as a PNG. Raises ``WorkerFailed``, also where there is no such page."""
         done = await self._done(Job(spec=ReadSpec.of(channel), raw=raw, seconds=self.seconds, page=page))
         if done.picture is None:
-            raise WorkerFailed(done.why or "there is no such page")
+            raise _failed(done, "there is no such page")
         return done.picture
 
     async def _done(self, job: Job) -> Done:

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.api import Message, RawMessage, Settings
-from gateway.workers import WorkerFailed, WorkerPool
+from gateway.workers import NoWorker, WorkerFailed, WorkerPool
 from tests.channel_fakes import NOW
 from tests.worker_channels import Odd
 
@@ -115,6 +115,15 @@ async def test_an_exception_is_told_by_its_kind_and_never_by_its_text(pool: Work
 async def test_malformed_says_what_and_where(pool: WorkerPool) -> None:
     with pytest.raises(WorkerFailed, match="field 'from' is missing"):
         await read(pool, "malformed")
+
+
+async def test_what_the_machine_lacked_is_told_apart_from_what_the_content_brought_about(pool: WorkerPool) -> None:
+    with pytest.raises(NoWorker, match=r"reading failed \(OSError\)"):
+        await read(pool, "lacking")
+    with pytest.raises(WorkerFailed, match=r"reading failed \(OSError\)") as found:
+        await read(pool, "odd file")
+    assert not isinstance(found.value, NoWorker)
+    assert (await read(pool, "a report")).text == "a report"
 
 
 async def test_endless_recursion_ends(pool: WorkerPool) -> None:

@@ -37,6 +37,10 @@ class Odd:
             os._exit(3)
         elif order == "raise":
             raise RuntimeError(f"secret words of {order}")
+        elif order == "lacking":
+            raise OSError(24, "Too many open files")
+        elif order == "odd file":
+            raise OSError(f"cannot identify {order}")
         elif order == "malformed":
             raise Malformed("field 'from' is missing")
         elif order == "deep":
