@@ -112,9 +112,12 @@ def take(tx: Tx, house: House, row: messages.MessageRow, prepared: Prepared, now
 
 
 def _unread(tx: Tx, number: str, now: datetime) -> None:
-    """The stored words of an incident were changed: people must know, and no report waits for it."""
+    """The stored words of an incident were changed: people must know, once, and no report waits for it."""
     why = _("the words of incident {number} cannot be opened; reports are compared with its facts alone")
     data = alarms.fields("desk", why.format(number=number))
+    told = journal.entries(tx, incident=number, names=["alarm"])
+    if any(entry.event.data.get("why") == data["why"] for entry in told):
+        return
     journal.emit(tx, Event(at=now, event="alarm", incident=number, data=data))
 
 

@@ -38,6 +38,7 @@ async def test_a_report_of_the_very_incident_becomes_one_for_a_person(office: Of
     damage(office, str(first.incident))
     (row,) = await office.taken(office.accept(CRASH.replace("3人受伤", "4人受伤"), sender="+8613800000009"))
     assert row.state == "needs_person" and row.incident != first.incident
+    assert "2026-0001" in {event.incident for event in office.events() if event.event == "alarm"}, "said again after it was undone"
 
 
 async def test_the_rest_of_a_long_message_whose_beginning_was_changed_becomes_one_for_a_person(

@@ -192,15 +192,19 @@ def candidates(
     tx: Tx, since: datetime, *, limit: int = 500, on_unread: Callable[[str], None] = lambda number: None
 ) -> list[Candidate]:
     """Incidents that a new report may belong to: a report since then and not merged; the newest ``limit``, newest first. One
-    whose words cannot be opened has none, and stops no report: ``on_unread`` is given its number when that is found."""
+    whose words cannot be opened has none, and stops no report: ``on_unread`` is given its number, each time."""
     listed = tx.scalar(_OF_LATE[tx.postgres], {"since": micros(since), "most": limit})
     # A further report may be linked under the same stamp: then the row's own time has changed, which stands in the line too.
     lines = sorted(listed.split(","), reverse=True) if listed else []
     known: dict[str, Candidate] = tx.cache.get("candidates", {})
-    made = {line: known.get(line) or _candidate(tx, on_unread, *line.split()) for line in lines}
-    # Put behind what else is kept, for it is wanted at every report.
+    unread: set[str] = set()
+    made = {line: known.get(line) or _candidate(tx, unread.add, *line.split()) for line in lines}
+    for number in sorted(unread):
+        on_unread(number)
+    # Put behind what else is kept, for it is wanted at every report. What could not be opened is not kept: whoever says so may be
+    # undone, and must come to say it again.
     tx.cache.pop("candidates", None)
-    tx.cache["candidates"] = made
+    tx.cache["candidates"] = {line: one for line, one in made.items() if one.incident.number not in unread} if unread else made
     return list(made.values())
 
 
