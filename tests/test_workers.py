@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from gateway import worker_main
 from gateway.api import Message, RawMessage, Settings
-from gateway.workers import NoWorker, WorkerFailed, WorkerPool
+from gateway.judging import Packed
+from gateway.workers import Job, NoWorker, WorkerFailed, WorkerPool
 from tests.channel_fakes import NOW
 from tests.worker_channels import Odd
 
@@ -124,6 +126,23 @@ async def test_what_the_machine_lacked_is_told_apart_from_what_the_content_broug
         await read(pool, "odd file")
     assert not isinstance(found.value, NoWorker)
     assert (await read(pool, "a report")).text == "a report"
+
+
+@pytest.mark.parametrize(("fault", "raised"), [(OSError(24, "Too many open files"), True), (OSError("odd"), False), (KeyError("x"), False)])
+def test_what_a_machine_lacks_while_it_judges_is_no_fault_of_the_rules(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception, raised: bool
+) -> None:
+    def judge(*_args: object) -> object:
+        raise fault
+
+    monkeypatch.setattr(worker_main, "judge", judge)
+    monkeypatch.setattr(worker_main, "_rules", {"r": None})
+    job = Job(raw=raw("a report"), seconds=1.0, rules=Packed("r"), message=Message(text="a report"))
+    if raised:
+        with pytest.raises(OSError, match="Too many"):
+            worker_main._done(job)
+    else:
+        assert worker_main._done(job).odd == type(fault).__name__
 
 
 async def test_endless_recursion_ends(pool: WorkerPool) -> None:
